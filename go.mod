@@ -1,0 +1,3 @@
+module github.com/glimpsed/glimpsed
+
+go 1.26
