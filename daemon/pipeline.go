@@ -1,0 +1,150 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/glimpsed/glimpsed/capture"
+	"github.com/glimpsed/glimpsed/infer"
+	"github.com/glimpsed/glimpsed/vision"
+)
+
+// frames is a camera as a pipeline sees it: *capture.Camera.
+type frames interface {
+	// Next waits for the newest frame, ready to be classified.
+	Next(ctx context.Context) (vision.Frame, error)
+}
+
+// classifier is what a pipeline needs of *infer.Classifier.
+type classifier interface {
+	Classify(frame vision.Frame, dst []vision.Classification) ([]vision.Classification, infer.Timing, error)
+}
+
+// Pipeline takes one camera's frames to results.
+type Pipeline struct {
+	camera string
+	runID  string
+	model  vision.ModelRef
+	frames frames
+	labels classifier
+	stage  *Stage
+	log    *slog.Logger
+	// emit takes each result; it must not block on anything outside.
+	emit func(vision.Result)
+
+	mu    sync.Mutex
+	stats pipelineStats // guarded by mu
+	fault string        // why the last frame could not be classified, guarded by mu
+}
+
+// pipelineStats is what a pipeline measured since it began.
+type pipelineStats struct {
+	classified uint64
+	failed     uint64
+	stages     [len(stageNames)]Latencies
+}
+
+// stageNames are the parts of a Timing, in the order a frame passes them.
+var stageNames = [...]string{"capture", "decode", "queue", "preprocess", "invoke", "postprocess", "total"}
+
+// durations returns t's parts in the order of stageNames.
+func durations(t vision.Timing) [len(stageNames)]time.Duration {
+	return [...]time.Duration{t.Capture, t.Decode, t.Queue, t.Preprocess, t.Invoke, t.Postprocess, t.Total}
+}
+
+// faultPause keeps a model that fails on every frame from spinning.
+const faultPause = time.Second
+
+// Run classifies until ctx ends or the camera has come to its end; both are no error.
+func (p *Pipeline) Run(ctx context.Context) error {
+	var seq uint64
+	for {
+		frame, err := p.frames.Next(ctx)
+		switch {
+		case err == nil:
+		case errors.Is(err, capture.ErrEnded), ctx.Err() != nil:
+			return nil
+		default:
+			return fmt.Errorf("camera %s: taking a frame: %w", p.camera, err)
+		}
+		taken := time.Now()
+
+		p.stage.Begin()
+		top, timing, err := p.labels.Classify(frame, nil)
+		p.stage.End()
+		done := time.Now()
+
+		result := vision.Result{
+			Camera:     p.camera,
+			RunID:      p.runID,
+			Seq:        seq + 1,
+			CapturedAt: frame.CapturedAt,
+			Model:      p.model,
+			Top:        top,
+			Width:      frame.Width,
+			Height:     frame.Height,
+			Timing: vision.Timing{
+				Capture: frame.Capture,
+				Decode:  frame.Decode,
+				// CapturedAt comes before decoding.
+				Queue:       max(0, taken.Sub(frame.CapturedAt)-frame.Decode),
+				Preprocess:  timing.Preprocess,
+				Invoke:      timing.Invoke,
+				Postprocess: timing.Postprocess,
+				Total:       done.Sub(frame.CapturedAt),
+			},
+		}
+		frame.Release()
+		p.setFault(err)
+		if err != nil {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(faultPause):
+			}
+			continue
+		}
+		seq++
+		p.measure(result.Timing)
+		p.emit(result)
+	}
+}
+
+func (p *Pipeline) measure(t vision.Timing) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stats.classified++
+	for i, d := range durations(t) {
+		p.stats.stages[i].Add(d)
+	}
+}
+
+// setFault keeps why classifying fails, and logs it when it begins, changes and ends.
+func (p *Pipeline) setFault(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	was := p.fault
+	p.fault = ""
+	if err != nil {
+		p.fault = err.Error()
+		p.stats.failed++
+	}
+	switch {
+	case p.fault == was:
+	case p.fault == "":
+		p.log.Info("frames are classified again", "camera", p.camera)
+	default:
+		p.log.Error("a frame could not be classified", "camera", p.camera, "error", err)
+	}
+}
+
+// Fault says why the newest frame could not be classified, or "".
+func (p *Pipeline) Fault() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.fault
+}
