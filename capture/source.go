@@ -5,6 +5,7 @@ package capture
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/glimpsed/glimpsed/vision"
 )
@@ -17,8 +18,19 @@ import (
 type Source interface {
 	// Read returns the next picture in BGR. ErrEnded means there will be no more.
 	Read(ctx context.Context) (vision.Frame, error)
-	// Close frees what the source holds. It is not called during a Read.
+	// Close frees what the source holds, except frames that are not released yet: those
+	// stay valid until they are. It is not called during a Read.
 	Close() error
+}
+
+// Skipper is a Source that can be told, when it has the next picture but before it
+// did the work of turning it into BGR, that nobody will want it. The Camera skips what
+// its frame rate limit would throw away.
+type Skipper interface {
+	Source
+	// ReadUnless is Read, except that it asks skip about the moment of capture and returns
+	// without a frame if so.
+	ReadUnless(ctx context.Context, skip func(capturedAt time.Time) bool) (f vision.Frame, skipped bool, err error)
 }
 
 // Opener opens a source of one kind. Opening may take seconds and obeys ctx as
