@@ -11,7 +11,11 @@ import (
 // Message is one thing to say.
 type Message struct {
 	// Topic is below the device's base topic, such as "front/result".
-	Topic   string
+	Topic string
+	// Kind is the topic's kind; it decides whether a message that can't be sent yet may be
+	// replaced by a newer one of the same topic (Kind.Happens).
+	Kind Kind
+	// Payload belongs to the publisher from Publish on.
 	Payload []byte
 	// QoS is 0, 1 or 2.
 	QoS    byte

@@ -1,0 +1,115 @@
+package publish
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/glimpsed/glimpsed/vision"
+)
+
+// Schema is the version of the payloads; it changes when a key changes its
+// meaning or goes away, not when one is added.
+const Schema = 1
+
+// The payloads of status topics.
+const (
+	Online  = "online"
+	Offline = "offline"
+)
+
+// Encoder makes messages of what the daemon knows. It is safe for concurrent use.
+type Encoder struct {
+	// Device is the device's level in topics and its name in payloads.
+	Device string
+	// RunID is new at each start of the daemon, BootID at each of the machine.
+	RunID, BootID string
+	// ClockSynced says whether the machine's clock was ever set; nil means yes.
+	ClockSynced func() bool
+	// Deliveries is how each kind is sent; what is missing is sent with QoS 1.
+	Deliveries Deliveries
+}
+
+func (e *Encoder) message(topic string, k Kind, payload []byte) Message {
+	d, ok := e.Deliveries[k]
+	if !ok {
+		d = Delivery{QoS: 1, Retain: !k.Happens()}
+	}
+	return Message{Topic: topic, Kind: k, Payload: payload, QoS: d.QoS, Retain: d.Retain}
+}
+
+// Result is the message of one classified frame. r is kept in the message and
+// must not be changed afterwards.
+func (e *Encoder) Result(r *vision.Result) Message {
+	m := e.message(CameraTopic(r.Camera, KindResult), KindResult, e.appendResult(make([]byte, 0, resultSize), r))
+	m.Result = r
+	return m
+}
+
+// CameraStatus is the message of a camera's state in one word.
+func (e *Encoder) CameraStatus(s vision.CameraStatus) Message {
+	return e.message(CameraTopic(s.Camera, KindStatus), KindStatus, []byte(s.State))
+}
+
+// CameraDiagnostics is the message of a camera's state with its reason and counters.
+func (e *Encoder) CameraDiagnostics(s vision.CameraStatus) Message {
+	return e.message(CameraTopic(s.Camera, KindDiagnostics), KindDiagnostics, marshal(cameraDiagnostics{
+		Schema: Schema, Device: e.Device, Camera: s.Camera, RunID: e.RunID,
+		State: string(s.State), Reason: s.Reason, Since: timestamp(s.Since), Source: s.Source,
+		Frames: s.Frames, Dropped: s.Dropped, Stale: s.Stale,
+		Reconnects: s.Reconnects, Abandoned: s.Abandoned, Ended: s.Ended,
+	}))
+}
+
+// Diagnostics is the message of what is wrong with the device.
+func (e *Encoder) Diagnostics(d Diagnostics) Message {
+	p := deviceDiagnostics{
+		Schema: Schema, Device: e.Device, RunID: e.RunID,
+		Problems: make([]problem, len(d.Problems)), Reconnects: d.Reconnects, Lost: d.Lost,
+	}
+	for i, w := range d.Problems {
+		p.Problems[i] = problem{w.What, timestamp(w.Since)}
+	}
+	return e.message(string(KindDiagnostics), KindDiagnostics, marshal(p))
+}
+
+// Stats is the message of the device's numbers.
+func (e *Encoder) Stats(s Stats) Message {
+	p := statsPayload{
+		Schema: Schema, Device: e.Device, RunID: e.RunID, At: timestamp(s.At),
+		UptimeS: int64(s.Uptime / time.Second), RSSMB: round(float64(s.RSS)/(1<<20), 10),
+		Cameras: make(map[string]cameraStats, len(s.Cameras)),
+		MQTT:    mqttStats{s.Pending, s.Lost},
+	}
+	for _, c := range s.Cameras {
+		latency := make(map[string]percentiles, len(c.Latency))
+		for stage, l := range c.Latency {
+			latency[stage] = percentiles{ms2(l.P50), ms2(l.P95), ms2(l.P99)}
+		}
+		p.Cameras[c.Camera] = cameraStats{
+			Model: modelPayload{c.Model.Name, c.Model.SHA256, c.Model.Runtime},
+			FPS:   round(c.FPS, 100), Results: c.Results, Dropped: c.Dropped, Stale: c.Stale, Latency: latency,
+		}
+	}
+	return e.message(string(KindStats), KindStats, marshal(p))
+}
+
+// Settings is the message of what can be changed on a camera while it runs.
+func (e *Encoder) Settings(s Settings) Message {
+	return e.message(CameraTopic(s.Camera, KindSettings), KindSettings, marshal(settingsPayload{
+		Schema: Schema, Device: e.Device, Camera: s.Camera, Enabled: s.Enabled, FPS: round(s.FPS, 1000), Model: s.Model,
+	}))
+}
+
+// marshal encodes payloads of this package, whose types always can be. Unlike
+// json.Marshal it leaves <, > and & as they are: reasons are read by people.
+func marshal(v any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		panic(fmt.Sprintf("encoding a %T: %v", v, err))
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}

@@ -1,0 +1,103 @@
+package mqtt
+
+import "time"
+
+// stableAfter is how long a connection must last to count as one: a broker that
+// takes clients in and throws them out is not tried in a tight loop, nor logged each time.
+const stableAfter = 10 * time.Second
+
+// State is how things stand with the broker.
+type State struct {
+	Connected bool
+	// Broker is the address of the broker that is connected.
+	Broker string
+	// Reason is why there is no connection, one sentence for a person without
+	// credentials; empty while connected and before the first attempt has ended.
+	Reason string
+	// Since is when Connected last changed.
+	Since time.Time
+	// Reconnects counts the connections after the first.
+	Reconnects uint64
+	// Pending is how many messages the broker hasn't acknowledged, Lost how many were
+	// given up because too many waited.
+	Pending int
+	Lost    uint64
+}
+
+// State returns how things stand.
+func (p *Publisher) State() State {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stateLocked()
+}
+
+func (p *Publisher) stateLocked() State {
+	s := p.state
+	s.Pending, s.Lost = p.backlog.pending(), p.backlog.lost
+	return s
+}
+
+// outage is what was logged about the present trouble. One that comes and goes in
+// quick succession counts as one.
+type outage struct {
+	since   time.Time
+	reasons map[string]bool
+	// over says that the end was logged.
+	over bool
+}
+
+// failed notes why there is no connection. Each reason is logged once an outage.
+func (p *Publisher) failed(what, reason string) {
+	p.change(func(st *State) { st.Connected, st.Broker, st.Reason = false, "", reason })
+	if p.said.over && time.Since(p.lostAt) >= stableAfter {
+		p.said = outage{} // the end that was logged was none
+	}
+	if p.said.reasons == nil {
+		p.said.since, p.said.reasons = time.Now(), map[string]bool{}
+	}
+	if !p.said.reasons[reason] && len(p.said.reasons) < 16 {
+		p.said.reasons[reason], p.said.over = true, false
+		p.log.Warn(what, "reason", reason)
+	}
+}
+
+// connected notes a new connection.
+func (p *Publisher) connected(s *session) {
+	p.connections++
+	p.change(func(st *State) {
+		st.Connected, st.Broker, st.Reason = true, s.broker.Host, ""
+		st.Reconnects = p.connections - 1
+	})
+	p.mu.Lock()
+	dropped := p.dropping
+	p.dropping = false
+	lost := p.backlog.lost
+	p.mu.Unlock()
+	switch {
+	case p.said.reasons == nil:
+		p.log.Info("connected to the MQTT broker", "broker", s.broker.Host, "client_id", p.clientID, "topic", p.root)
+	case !p.said.over:
+		p.said.over = true
+		p.log.Info("connected to the MQTT broker again", "broker", s.broker.Host, "client_id", p.clientID,
+			"topic", p.root, "after", time.Since(p.said.since).Round(time.Millisecond))
+	}
+	if dropped {
+		p.log.Warn("messages were dropped while there was no MQTT broker", "since_start", lost)
+	}
+}
+
+// change applies f to the state and tells OnChange; it is called by Run only.
+func (p *Publisher) change(f func(*State)) {
+	p.mu.Lock()
+	before := p.state
+	f(&p.state)
+	if p.state.Connected != before.Connected {
+		p.state.Since = time.Now()
+	}
+	changed := p.state != before
+	now := p.stateLocked()
+	p.mu.Unlock()
+	if changed && p.onChange != nil {
+		p.onChange(now)
+	}
+}
