@@ -1,0 +1,128 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// systemStateDir is where the system's daemon keeps its state.
+const systemStateDir = "/var/lib/glimpsed"
+
+// machine fills in the defaults that depend on the machine.
+func (l *loader) machine() {
+	l.fillIn("device", func() (string, string) {
+		host, err := l.opts.hostname()
+		if name := levelOf(host); err == nil && name != "" {
+			return name, "the host's name"
+		}
+		return "glimpsed", "the host has no name"
+	})
+	l.fillIn("state_dir", func() (string, string) { return stateDir(l.env) })
+	state := l.tree.fields["state_dir"].leaf.(string)
+	models := l.tree.fields["models"]
+	if dir := models.fields["dir"]; dir.leaf == "" {
+		models.fields["dir"] = &value{node: dir.node, leaf: filepath.Join(state, "models"), origin: Origin{Name: "in state_dir"}}
+	}
+}
+
+func (l *loader) fillIn(key string, find func() (leaf, how string)) {
+	if v := l.tree.fields[key]; v.leaf == "" {
+		leaf, how := find()
+		l.tree.fields[key] = &value{node: v.node, leaf: leaf, origin: Origin{Name: how}}
+	}
+}
+
+// levelOf makes a topic level of a host name: its first label, with - for what isn't allowed.
+func levelOf(host string) string {
+	host, _, _ = strings.Cut(host, ".")
+	level := strings.Map(func(r rune) rune {
+		if r < 128 && topicLevel.expr.MatchString(string(r)) {
+			return r
+		}
+		return '-'
+	}, host)
+	return strings.Trim(level, "-")
+}
+
+// stateDir is the state directory where none is configured, and where that comes from.
+func stateDir(env map[string]string) (dir, how string) {
+	if dir := env["STATE_DIRECTORY"]; dir != "" {
+		// systemd gives several directories separated by colons.
+		dir, _, _ = strings.Cut(dir, ":")
+		return dir, "systemd's STATE_DIRECTORY"
+	}
+	if os.Geteuid() == 0 {
+		return systemStateDir, "for root"
+	}
+	if unix.Access(systemStateDir, unix.W_OK) == nil {
+		return systemStateDir, "it can be written"
+	}
+	return userStateDir(env), "the user's own"
+}
+
+// userStateDir is where the XDG base directory specification puts state.
+func userStateDir(env map[string]string) string {
+	if dir := env["XDG_STATE_HOME"]; filepath.IsAbs(dir) {
+		return filepath.Join(dir, "glimpsed")
+	}
+	if home := env["HOME"]; home != "" {
+		return filepath.Join(home, ".local", "state", "glimpsed")
+	}
+	return systemStateDir
+}
+
+// secrets reads the password files.
+func (l *loader) secrets(cfg *Config) {
+	l.password("mqtt", &cfg.MQTT.Password, cfg.MQTT.PasswordFile)
+	l.password("broker", &cfg.Broker.Password, cfg.Broker.PasswordFile)
+}
+
+func (l *loader) password(path string, password *string, file string) {
+	if file == "" {
+		return
+	}
+	fields := l.tree.fields[path].fields
+	at, key := fields["password_file"].origin, path+".password_file"
+	if *password != "" {
+		l.found.add(at, key, "%s.password is set too: keep one of them", path)
+		return
+	}
+	content, err := l.readSecret(file, at)
+	if err != nil {
+		l.found.add(at, key, "%s", err)
+		// The rules about passwords have nothing to say while it is unknown.
+		content = mask
+	}
+	*password = content
+	fields["password"] = &value{node: fields["password"].node, leaf: content, origin: at}
+}
+
+// readSecret reads a password file without the line end that editors leave behind. A
+// relative name is a systemd credential, or where there are none, relative to
+// the file that names it.
+func (l *loader) readSecret(name string, at Origin) (string, error) {
+	path := name
+	if !filepath.IsAbs(name) {
+		if dir := l.env["CREDENTIALS_DIRECTORY"]; dir != "" {
+			path = filepath.Join(dir, name)
+		} else if at.Layer == LayerFile {
+			path = filepath.Join(filepath.Dir(at.Name), name)
+		}
+	}
+	data, err := l.opts.readFile(path)
+	if err != nil {
+		return "", fmt.Errorf("reading the password from %s: %w", path, cause(err))
+	}
+	content := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+	switch {
+	case content == "":
+		return "", fmt.Errorf("%s is empty", path)
+	case strings.ContainsAny(content, "\r\n\x00"):
+		return "", fmt.Errorf("%s must hold one line, the password", path)
+	}
+	return content, nil
+}
