@@ -18,52 +18,71 @@ import photos
 
 MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
 STD = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
-CLASS_SHARE = np.array([1.6 if name == "clear" else 1.2 if name == "scrambled" else 1.0 for name in degrade.LABELS])
+# more of what has the most kinds, and of what everything else is mistaken for
+CLASS_SHARE = np.array([{"clear": 1.6, "scrambled": 1.8, "covered": 1.3}.get(name, 1.0) for name in degrade.LABELS])
 CLASS_SHARE /= CLASS_SHARE.sum()
+CELLS = 14
+CELL = degrade.INPUT_SIZE // CELLS
+FULL_WIDTH = 64  # channels of a ResNet-18's first layer
 
 
 class Degraded(Dataset):
-    """Item i is always the same: label, and `views` crops of `size` pixels of its 224-pixel input.
+    """Item i is always the same: the 224-pixel input, where it changed (14 x 14 cells, 0..255) and its label."""
 
-    Crops rather than smaller pictures: noise and sharpness keep the statistics they have at 224 pixels.
-    """
-
-    def __init__(self, pictures, seed, size, views):
-        self.pictures, self.seed, self.size, self.views = pictures, seed, size, views
-
-    def __len__(self):
-        return 1 << 62
+    def __init__(self, pictures, seed):
+        self.pictures, self.seed = pictures, seed
 
     def __getitem__(self, index):
         rng = np.random.default_rng([self.seed, index])
         label = int(rng.choice(len(CLASS_SHARE), p=CLASS_SHARE))
         after, before = degrade.sample(rng, self.pictures, degrade.LABELS[label])
         after = degrade.to_input(after)
-        if self.size == degrade.INPUT_SIZE:
-            crops = [after] * self.views
-        else:
-            local = degrade.LABELS[label] in ("scrambled", "covered")
-            crops = self.crops(rng, after, degrade.to_input(before) if local else None)
-        return torch.from_numpy(np.stack(crops)), label
-
-    def crops(self, rng, after, before):
-        """Random crops; where the defect is local, those of several that show most of it."""
-        room = degrade.INPUT_SIZE - self.size
-        places = rng.integers(0, room + 1, (self.views * (1 if before is None else 4), 2))
-        if before is not None:
-            change = np.abs(after.astype(np.int16) - before).max(axis=2) > 24
-            seen = [-change[y : y + self.size, x : x + self.size].sum() for y, x in places]
-            places = places[np.argsort(seen)[: self.views]]
-        return [after[y : y + self.size, x : x + self.size] for y, x in places]
+        changed = np.ones((CELLS, CELLS), np.float32)
+        if degrade.LABELS[label] in ("scrambled", "covered"):  # the defect may be in a part of the picture only
+            difference = np.abs(after.astype(np.int16) - degrade.to_input(before)).max(axis=2) > 24
+            changed = difference.reshape(CELLS, CELL, CELLS, CELL).mean(axis=(1, 3))
+        return after, changed.astype(np.float32), label
 
 
-def batches(pictures, seed, stage, first, last, workers):
-    """Batches number first..last of a stage: uint8 (N, H, W, 3) and labels (N,)."""
-    size, per_step, views, _ = stage
-    data = Degraded(pictures, seed, size, views)
-    loader = DataLoader(data, per_step, sampler=range(first * per_step, last * per_step), num_workers=workers, prefetch_factor=4 if workers else None)
-    for crops, labels in loader:
-        yield crops.flatten(0, 1), labels.repeat_interleave(views)
+class Replay:
+    """Batches of new pictures and of pictures shown before, each time in another crop and mirrored or not.
+
+    Making a picture costs more than a step of the thin network on it. Crops rather than smaller pictures: noise and
+    sharpness keep the statistics that they have at 224 pixels.
+    """
+
+    def __init__(self, pictures, seed, workers, capacity):
+        self.pictures, self.seed, self.workers, self.capacity = pictures, seed, workers, capacity
+        self.kept = []
+
+    def batches(self, first, steps, fresh, batch, size):
+        """`steps` batches with `fresh` new pictures each, the first of them number `first` of the seed."""
+        rng = np.random.default_rng([self.seed, first, 1])
+        order = range(first, first + steps * fresh)
+        extra = {"num_workers": self.workers, "prefetch_factor": 4} if self.workers else {}
+        for item in DataLoader(Degraded(self.pictures, self.seed), fresh, sampler=order, collate_fn=list, **extra):
+            shown = list(item)
+            if self.kept:
+                shown += [self.kept[i] for i in rng.integers(len(self.kept), size=batch - fresh)]
+            for new in item if self.capacity else []:
+                if len(self.kept) < self.capacity:
+                    self.kept.append(new)
+                else:
+                    self.kept[rng.integers(self.capacity)] = new
+            crops = np.stack([crop(rng, picture, changed, size) for picture, changed, _ in shown])
+            yield torch.from_numpy(crops), torch.tensor([label for _, _, label in shown])
+
+
+def crop(rng, picture, changed, size):
+    """A random crop, mirrored or not: of four, the one with most of the change."""
+    y, x = max(rng.integers(0, degrade.INPUT_SIZE - size + 1, (4, 2)), key=lambda at: seen(changed, at, size))
+    part = picture[y : y + size, x : x + size]
+    return part[:, ::-1] if rng.random() < 0.5 else part
+
+
+def seen(changed, at, size):
+    (y, x), cells = np.round(np.array(at) / CELL).astype(int), round(size / CELL)
+    return changed[y : y + cells, x : x + cells].mean()
 
 
 def normalised(batch, device):
@@ -72,9 +91,53 @@ def normalised(batch, device):
     return batch.contiguous(memory_format=torch.channels_last)
 
 
-def new_model(device):
+def new_model(width, device):
+    """A ResNet-18 with `width` channels in its first layer; 64 is torchvision's own, the others are thinner copies."""
     model = resnet18(num_classes=len(degrade.LABELS), zero_init_residual=True)
+    divide = FULL_WIDTH // width
+    for name, module in list(model.named_modules()) if divide > 1 else []:
+        owner = model.get_submodule(name.rpartition(".")[0])
+        if isinstance(module, nn.Conv2d):
+            inputs = 3 if module.in_channels == 3 else module.in_channels // divide
+            shape = {"kernel_size": module.kernel_size, "stride": module.stride, "padding": module.padding, "bias": False}
+            thin = nn.Conv2d(inputs, module.out_channels // divide, **shape)
+            nn.init.kaiming_normal_(thin.weight, mode="fan_out", nonlinearity="relu")
+        elif isinstance(module, nn.BatchNorm2d):
+            thin = nn.BatchNorm2d(module.num_features // divide)
+            nn.init.constant_(thin.weight, module.weight[0].item())
+        elif isinstance(module, nn.Linear):
+            thin = nn.Linear(module.in_features // divide, module.out_features)
+        else:
+            continue
+        setattr(owner, name.rpartition(".")[2], thin)
     return model.to(device, memory_format=torch.channels_last)
+
+
+def widened(state, times, spread=0.7):
+    """The state_dict of a network `times` as wide that computes the same (Net2WiderNet, Chen et al. 2016).
+
+    Each channel is repeated; what reads it shares its weight among the copies in unequal random parts, which sum to
+    one, so that the copies learn different things from then on. `spread` is how unequal.
+    """
+    wide = OrderedDict()
+    for key, value in state.items():
+        if value.ndim >= 2:
+            if key != "fc.weight":
+                value = value.repeat(times, *[1] * (value.ndim - 1))
+            if key != "conv1.weight":
+                parts = 1 + spread * (2 * torch.rand(times, *value.shape[:2], device=value.device) - 1)
+                parts = (parts / parts.sum(0)).reshape(times, *value.shape[:2], *[1] * (value.ndim - 2))
+                value = torch.cat([value * part for part in parts], dim=1)
+        elif value.ndim == 1 and key != "fc.bias":
+            value = value.repeat(times)
+        wide[key] = value
+    return wide
+
+
+def widen(model, width, device):
+    wider = new_model(width, device)
+    wider.load_state_dict(widened(model.state_dict(), width // model.conv1.out_channels))
+    return wider
 
 
 def parameter_groups(model, weight_decay):
@@ -104,14 +167,14 @@ def average(ema, model, step, decay):
 
 def settle_batch_norm(model, pictures, seed, count, device, workers):
     """Re-estimates the batch-norm statistics for whole 224-pixel pictures, which training on crops didn't see."""
-    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # cumulative mean
+    for norm in model.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.reset_running_stats()
+            norm.momentum = None  # cumulative mean
     model.train()
+    replay = Replay(pictures, seed, workers, capacity=0)
     with torch.no_grad():
-        stage = (degrade.INPUT_SIZE, 32, 1, 0)
-        for batch, _ in batches(pictures, seed, stage, 0, math.ceil(count / 32), workers):
+        for batch, _ in replay.batches(0, math.ceil(count / 32), 32, 32, degrade.INPUT_SIZE):
             model(normalised(batch, device))
     model.eval()
 
@@ -129,10 +192,13 @@ def export(model, path):
 
 
 def parse_stage(text):
-    size, per_step, views, steps = (int(part) for part in text.split(":"))
-    if not 64 <= size <= degrade.INPUT_SIZE:
-        raise argparse.ArgumentTypeError(f"{text}: the size is 64 to {degrade.INPUT_SIZE}")
-    return size, per_step, views, steps
+    parts = [int(part) for part in text.split(":")]
+    if len(parts) != 5:
+        raise argparse.ArgumentTypeError(f"{text}: five numbers are wanted")
+    width, size, fresh, batch, _ = parts
+    if FULL_WIDTH % width or not 64 <= size <= degrade.INPUT_SIZE or not 0 < fresh <= batch:
+        raise argparse.ArgumentTypeError(f"{text}: a width divides {FULL_WIDTH}, a size is 64 to {degrade.INPUT_SIZE}, new pictures are part of the batch")
+    return tuple(parts)
 
 
 def arguments():
@@ -143,10 +209,12 @@ def arguments():
         "--stages",
         type=parse_stage,
         nargs="+",
-        default=["96:40:2:600", "128:32:2:300", "224:32:1:120"],
-        help="what is trained in turn, each as crop size : pictures a step : crops a picture : steps",
+        default=["16:112:16:64:2500", "16:160:16:64:500", "64:160:12:32:150", "64:224:12:24:80"],
+        help="what is trained in turn, each as width : crop size : new pictures a step : pictures a step : steps",
     )
-    parser.add_argument("--lr", type=float, default=2e-3, help="peak learning rate of AdamW, one cycle over all stages")
+    parser.add_argument("--lr", type=float, default=2e-3, help="peak learning rate of AdamW, one cycle for each width")
+    parser.add_argument("--lr-wider", type=float, default=3e-4, help="the same for a widened network")
+    parser.add_argument("--replay", type=int, default=6000, help="pictures kept to be shown again, 150 kB each")
     parser.add_argument("--weight-decay", type=float, default=0.03, help="of the kernels")
     parser.add_argument("--label-smoothing", type=float, default=0.05, help="share spread over the other labels")
     parser.add_argument("--ema", type=float, default=0.99, help="decay a step of the averaged weights, which are what is exported")
@@ -164,47 +232,78 @@ def arguments():
     return args
 
 
-def train(args, pictures, model, ema, state):
-    """Trains from state["step"] on, step counted over all stages."""
-    optimizer = torch.optim.AdamW(parameter_groups(model, args.weight_decay), lr=args.lr)
-    if "optimizer" in state:
-        optimizer.load_state_dict(state["optimizer"])
-    criterion = nn.CrossEntropyLoss(label_smoothing=args.label_smoothing)
-    # the learning rate follows the work done (pixels), since a step's cost differs from stage to stage
-    work = [size * size * per_step * views for size, per_step, views, _ in args.stages]
-    total = sum(w * stage[3] for w, stage in zip(work, args.stages))
-    first, done, started = 0, 0, time.monotonic()
-    for number, stage in enumerate(args.stages):
-        last = first + stage[3]
-        skipped = min(max(state["step"] - first, 0), stage[3])
-        done += skipped * work[number]
-        loss_mean = right_mean = None
-        step = first + skipped
-        # each stage has its own pictures: no seed is shared
-        for batch, labels in batches(pictures, args.seed * 100 + number, stage, skipped, stage[3], args.workers):
-            rate = one_cycle(done / total, args.lr)
-            for group in optimizer.param_groups:
+class Trainer:
+    """Trains through the stages; `step` counts over all of them and is where a resumed run goes on."""
+
+    def __init__(self, args, pictures):
+        self.args, self.step = args, 0
+        self.replay = Replay(pictures, args.seed, args.workers, args.replay)
+        self.begin(args.stages[0][0])
+
+    def begin(self, width):
+        """The model, its running average and an optimizer, for a network of `width`: new, or widened from the average."""
+        device = self.args.device
+        self.model = widen(self.ema, width, device) if hasattr(self, "ema") else new_model(width, device)
+        self.ema = new_model(width, device)
+        self.ema.load_state_dict(self.model.state_dict())
+        self.optimizer = torch.optim.AdamW(parameter_groups(self.model, self.args.weight_decay))
+
+    def save(self):
+        parts = {name: getattr(self, name).state_dict() for name in ("model", "ema", "optimizer")}
+        width = self.model.conv1.out_channels
+        write_whole({"step": self.step, "width": width, **parts}, self.args.out / "checkpoint.pth")
+
+    def load(self, path):
+        state = torch.load(path, map_location=self.args.device, weights_only=True)
+        if state["width"] != self.model.conv1.out_channels:
+            self.begin(state["width"])
+        for name in ("model", "ema", "optimizer"):
+            getattr(self, name).load_state_dict(state[name])
+        self.step = state["step"]
+
+    def run(self):
+        first = shown = 0
+        for number, (width, size, fresh, batch, steps) in enumerate(self.args.stages):
+            skipped = min(max(self.step - first, 0), steps)
+            if skipped < steps:
+                if width != self.model.conv1.out_channels:
+                    self.begin(width)
+                self.stage(number, skipped, shown + skipped * fresh)
+            first, shown = first + steps, shown + steps * fresh
+
+    def stage(self, number, skipped, first_picture):
+        args = self.args
+        width, size, fresh, batch, steps = args.stages[number]
+        criterion = nn.CrossEntropyLoss(label_smoothing=args.label_smoothing)
+        # one learning-rate cycle for each width; it follows the pixels, since a step's cost differs between stages
+        work = [s[4] * s[3] * s[1] ** 2 if s[0] == width else 0 for s in args.stages]
+        peak = args.lr if width == args.stages[0][0] else args.lr_wider
+        losses, rights, started = [], [], time.monotonic()
+        for step, (pictures, labels) in enumerate(self.replay.batches(first_picture, steps - skipped, fresh, batch, size), skipped):
+            rate = one_cycle((sum(work[:number]) + work[number] * step / steps) / sum(work), peak)
+            for group in self.optimizer.param_groups:
                 group["lr"] = rate
-            model.train()
+            self.model.train()
             labels = labels.to(args.device)
-            logits = model(normalised(batch, args.device))
+            logits = self.model(normalised(pictures, args.device))
             loss = criterion(logits, labels)
-            optimizer.zero_grad(set_to_none=True)
+            self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-            optimizer.step()
-            average(ema, model, step, args.ema)
-            step, done = step + 1, done + work[number]
-            right = (logits.argmax(1) == labels).float().mean().item()
-            loss_mean = loss.item() if loss_mean is None else 0.95 * loss_mean + 0.05 * loss.item()
-            right_mean = right if right_mean is None else 0.95 * right_mean + 0.05 * right
-            if step % 10 == 0:
+            nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
+            self.optimizer.step()
+            self.step += 1
+            average(self.ema, self.model, self.step, args.ema)
+            losses.append(loss.item())
+            rights.append((logits.argmax(1) == labels).float().mean().item())
+            if self.step % 20 == 0:
                 seconds = time.monotonic() - started
-                print(f"step {step} size {stage[0]} loss {loss_mean:.3f} right {right_mean:.3f} lr {rate:.5f} {seconds:.0f} s", flush=True)
-            if step % args.checkpoint_every == 0 or step == last:
-                state = {"step": step, "model": model.state_dict(), "ema": ema.state_dict(), "optimizer": optimizer.state_dict()}
-                write_whole(state, args.out / "checkpoint.pth")
-        first = last
+                print(
+                    f"step {self.step} width {width} size {size} loss {np.mean(losses[-40:]):.3f} "
+                    f"right {np.mean(rights[-40:]):.3f} lr {rate:.5f} {seconds:.0f} s",
+                    flush=True,
+                )
+            if self.step % args.checkpoint_every == 0 or step + 1 == steps:
+                self.save()
 
 
 def main():
@@ -213,21 +312,19 @@ def main():
     torch.manual_seed(args.seed)
     args.out.mkdir(parents=True, exist_ok=True)
     pictures = photos.load(args.photos, validation=False)
-    model, ema = new_model(args.device), new_model(args.device)
+    trainer = Trainer(args, pictures)
     if args.weights:
-        model.load_state_dict(torch.load(args.weights, map_location=args.device, weights_only=True))
-    ema.load_state_dict(model.state_dict())
-    state = {"step": 0}
+        for model in (trainer.model, trainer.ema):
+            model.load_state_dict(torch.load(args.weights, map_location=args.device, weights_only=True))
     if args.resume or args.export_only:
-        state = torch.load(args.out / "checkpoint.pth", map_location=args.device, weights_only=True)
-        model.load_state_dict(state["model"])
-        ema.load_state_dict(state["ema"])
-    print(f"{len(pictures)} training pictures, from step {state['step']}", flush=True)
+        trainer.load(args.out / "checkpoint.pth")
+    print(f"{len(pictures)} training pictures, from step {trainer.step}", flush=True)
     if not args.export_only:
-        train(args, pictures, model, ema, state)
-    settle_batch_norm(ema, pictures, args.seed * 100 + 99, args.settle_pictures, args.device, args.workers)
+        trainer.run()
+    final = widen(trainer.ema, FULL_WIDTH, args.device)
+    settle_batch_norm(final, pictures, args.seed + 1000, args.settle_pictures, args.device, args.workers)
     path = args.out / "resnet18-camera-health.pth"
-    export(ema, path)
+    export(final, path)
     print(f"wrote {path}", flush=True)
 
 
