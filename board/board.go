@@ -48,6 +48,23 @@ func Resident() (int64, error) {
 	return pages * int64(os.Getpagesize()), nil
 }
 
+// CPUModel is the processor's name as the kernel knows it; on ARM boards that is the board's.
+func CPUModel() string {
+	if model, err := os.ReadFile("/proc/device-tree/model"); err == nil {
+		return strings.TrimRight(string(model), "\x00")
+	}
+	info, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(info)) {
+		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
+
 // SinceExec is how long ago the process was started, which is before any of its
 // own code ran. The kernel keeps it in ticks of 10 ms.
 func SinceExec() (time.Duration, error) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/glimpsed/glimpsed/capture"
 	"github.com/glimpsed/glimpsed/infer"
+	"github.com/glimpsed/glimpsed/publish"
 	"github.com/glimpsed/glimpsed/vision"
 )
 
@@ -21,7 +22,7 @@ type frames interface {
 
 // classifier is what a pipeline needs of *infer.Classifier.
 type classifier interface {
-	Classify(frame vision.Frame, dst []vision.Classification) ([]vision.Classification, infer.Timing, error)
+	Classify(dst []vision.Classification, frame vision.Frame) ([]vision.Classification, infer.Timing, error)
 }
 
 // Pipeline takes one camera's frames to results.
@@ -35,17 +36,13 @@ type Pipeline struct {
 	log    *slog.Logger
 	// emit takes each result; it must not block on anything outside.
 	emit func(vision.Result)
+	// onFault is told when classifying begins or ceases to fail.
+	onFault func()
 
-	mu    sync.Mutex
-	stats pipelineStats // guarded by mu
-	fault string        // why the last frame could not be classified, guarded by mu
-}
-
-// pipelineStats is what a pipeline measured since it began.
-type pipelineStats struct {
-	classified uint64
-	failed     uint64
-	stages     [len(stageNames)]Latencies
+	mu         sync.Mutex
+	classified uint64                     // guarded by mu
+	latencies  [len(stageNames)]Latencies // guarded by mu
+	fault      string                     // why the last frame could not be classified, guarded by mu
 }
 
 // stageNames are the parts of a Timing, in the order a frame passes them.
@@ -74,7 +71,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		taken := time.Now()
 
 		p.stage.Begin()
-		top, timing, err := p.labels.Classify(frame, nil)
+		top, timing, err := p.labels.Classify(nil, frame)
 		p.stage.End()
 		done := time.Now()
 
@@ -91,7 +88,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 				Capture: frame.Capture,
 				Decode:  frame.Decode,
 				// CapturedAt comes before decoding.
-				Queue:       max(0, taken.Sub(frame.CapturedAt)-frame.Decode),
+				Queue:       max(0, taken.Sub(frame.CapturedAt)-frame.Decode) + timing.Queue,
 				Preprocess:  timing.Preprocess,
 				Invoke:      timing.Invoke,
 				Postprocess: timing.Postprocess,
@@ -117,10 +114,25 @@ func (p *Pipeline) Run(ctx context.Context) error {
 func (p *Pipeline) measure(t vision.Timing) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.stats.classified++
+	p.classified++
 	for i, d := range durations(t) {
-		p.stats.stages[i].Add(d)
+		p.latencies[i].Add(d)
 	}
+}
+
+// stats is the pipeline's part of its camera's numbers.
+func (p *Pipeline) stats() publish.CameraStats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := publish.CameraStats{
+		Model: p.model, Results: p.classified,
+		Latency: make(map[string]publish.Percentiles, len(stageNames)),
+	}
+	for i, name := range stageNames {
+		at := p.latencies[i].Percentiles(50, 95, 99)
+		s.Latency[name] = publish.Percentiles{P50: at[0], P95: at[1], P99: at[2]}
+	}
+	return s
 }
 
 // setFault keeps why classifying fails, and logs it when it begins, changes and ends.
@@ -131,15 +143,16 @@ func (p *Pipeline) setFault(err error) {
 	p.fault = ""
 	if err != nil {
 		p.fault = err.Error()
-		p.stats.failed++
 	}
-	switch {
-	case p.fault == was:
-	case p.fault == "":
+	if p.fault == was {
+		return
+	}
+	if p.fault == "" {
 		p.log.Info("frames are classified again", "camera", p.camera)
-	default:
+	} else {
 		p.log.Error("a frame could not be classified", "camera", p.camera, "error", err)
 	}
+	p.onFault()
 }
 
 // Fault says why the newest frame could not be classified, or "".

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/glimpsed/glimpsed/capture"
+	"github.com/glimpsed/glimpsed/daemon"
+	"github.com/glimpsed/glimpsed/imaging"
+	"github.com/glimpsed/glimpsed/infer"
+	"github.com/glimpsed/glimpsed/kinds"
+	"github.com/glimpsed/glimpsed/models"
+	"github.com/glimpsed/glimpsed/vision"
+)
+
+func newClassifyCommand() *cobra.Command {
+	var (
+		source        configFlags
+		model, labels string
+		crop, format  string
+		top           int
+	)
+	cmd := &cobra.Command{
+		Use:   "classify PICTURE...",
+		Short: "Say what pictures show",
+		Long: `Classifies pictures (JPEG, PNG, GIF, BMP, WebP, TIFF) or all pictures of a folder, with the configured
+model or another. A picture that can't be read is named on standard error, the others are classified, and the exit code is 1.`,
+		Example: `  glimpsed classify cat.jpg
+  glimpsed classify --model mobilenet_v2 --format json pictures/`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if format != "text" && format != "json" {
+				return usageError{fmt.Errorf("--format %s: want text or json", format)}
+			}
+			loaded, err := source.load()
+			if err != nil {
+				return err
+			}
+			cfg := loaded.Config
+			if model == "" {
+				model, labels = cfg.Model, first(labels, cfg.Labels)
+			}
+			if top == 0 {
+				top = cfg.Infer.Top
+			}
+			m, err := daemon.OpenModel(models.NewStore(cfg.Models.Dir), model, labels, cfg.Infer)
+			if err != nil {
+				return err
+			}
+			defer m.Close()
+			if m.Note != "" {
+				fmt.Fprintf(cmd.ErrOrStderr(), "glimpsed: %s\n", m.Note)
+			}
+			c, err := m.Classifier(infer.ClassifierOptions{Top: top, Crop: vision.Crop(crop)})
+			if err != nil {
+				return err
+			}
+			files, err := pictures(args)
+			if err != nil {
+				return err
+			}
+			return classifyAll(cmd, c, files, format)
+		},
+	}
+	source.add(cmd)
+	cmd.Flags().StringVar(&model, "model", "", "name of the catalogue or .tflite file (default: the configured one)")
+	cmd.Flags().StringVar(&labels, "labels", "", "label file of a .tflite file")
+	cmd.Flags().StringVar(&crop, "crop", "", "center, letterbox or stretch (default: the model's)")
+	cmd.Flags().IntVar(&top, "top", 0, "number of labels (default: the configured one)")
+	cmd.Flags().StringVar(&format, "format", "text", "text or json")
+	return cmd
+}
+
+func first(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// pictures replaces every folder by the pictures in it.
+func pictures(args []string) ([]string, error) {
+	var files []string
+	for _, arg := range args {
+		info, err := os.Stat(arg)
+		if err != nil || !info.IsDir() {
+			files = append(files, arg) // reading it will say what is wrong
+			continue
+		}
+		entries, err := os.ReadDir(arg)
+		if err != nil {
+			return nil, fmt.Errorf("reading a folder of pictures: %w", err)
+		}
+		before := len(files)
+		for _, e := range entries {
+			if !e.IsDir() && capture.IsPicture(e.Name()) {
+				files = append(files, filepath.Join(arg, e.Name()))
+			}
+		}
+		if len(files) == before {
+			return nil, fmt.Errorf("%s: no pictures in this folder", arg)
+		}
+	}
+	return files, nil
+}
+
+// classified is a picture's part of the JSON output.
+type classified struct {
+	File   string             `json:"file"`
+	Top    []label            `json:"top"`
+	Timing map[string]float64 `json:"timing_ms"`
+}
+
+type label struct {
+	Label string  `json:"label"`
+	Index int     `json:"index"`
+	Score float64 `json:"score"`
+}
+
+// minSide lets large JPEGs be decoded at reduced scale: twice what any model of the catalogue
+// resizes to, so that the antialiased resize still has the last word.
+const minSide = 512
+
+func classifyAll(cmd *cobra.Command, c *infer.Classifier, files []string, format string) error {
+	decoder, err := kinds.NewDecoder()
+	if err != nil {
+		return err
+	}
+	defer decoder.Close()
+	done := []classified{}
+	failures := 0
+	for _, file := range files {
+		one, err := classifyFile(decoder, c, file)
+		if err != nil {
+			failures++
+			fmt.Fprintf(cmd.ErrOrStderr(), "glimpsed: %v\n", err)
+			continue
+		}
+		if format == "text" {
+			printClassified(cmd.OutOrStdout(), one)
+		}
+		done = append(done, one)
+	}
+	if format == "json" {
+		out := json.NewEncoder(cmd.OutOrStdout())
+		out.SetIndent("", "  ")
+		out.SetEscapeHTML(false)
+		if err := out.Encode(done); err != nil {
+			return err
+		}
+	}
+	if failures > 0 {
+		return fmt.Errorf("%d of %d pictures could not be classified", failures, len(files))
+	}
+	return nil
+}
+
+func classifyFile(decoder imaging.Decoder, c *infer.Classifier, file string) (classified, error) {
+	start := time.Now()
+	data, err := imaging.ReadFile(file, imaging.DefaultLimits())
+	if err != nil {
+		return classified{}, err
+	}
+	frame, err := decoder.Decode(data, imaging.Options{MinSide: minSide})
+	if err != nil {
+		return classified{}, fmt.Errorf("%s: %w", file, err)
+	}
+	frame.Source = file
+	decoded := time.Now()
+	top, timing, err := c.Classify(nil, frame)
+	if err != nil {
+		return classified{}, err
+	}
+	one := classified{File: file, Timing: map[string]float64{
+		"decode":      ms(decoded.Sub(start)),
+		"preprocess":  ms(timing.Preprocess),
+		"invoke":      ms(timing.Invoke),
+		"postprocess": ms(timing.Postprocess),
+		"total":       ms(time.Since(start)),
+	}}
+	for _, t := range top {
+		one.Top = append(one.Top, label{t.Label, t.Index, round(float64(t.Score), 4)})
+	}
+	return one, nil
+}
+
+func printClassified(w io.Writer, c classified) {
+	fmt.Fprintf(w, "%s\n", c.File)
+	for _, t := range c.Top {
+		fmt.Fprintf(w, "  %6.2f %%  %s\n", 100*t.Score, t.Label)
+	}
+	fmt.Fprintf(w, "  decode %.1f ms, preprocess %.1f ms, invoke %.1f ms, total %.1f ms\n",
+		c.Timing["decode"], c.Timing["preprocess"], c.Timing["invoke"], c.Timing["total"])
+}
+
+// ms is d in milliseconds, to the microsecond.
+func ms(d time.Duration) float64 {
+	return float64(d.Round(time.Microsecond)) / float64(time.Millisecond)
+}
+
+// round keeps so many decimals.
+func round(x float64, decimals int) float64 {
+	unit := math.Pow10(decimals)
+	return math.Round(x*unit) / unit
+}

@@ -1,0 +1,336 @@
+// Package daemon wires the stages together: cameras to classifiers to
+// publishers, started in order, watched, and stopped in order.
+package daemon
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	sd "github.com/coreos/go-systemd/v22/daemon"
+
+	"github.com/glimpsed/glimpsed/board"
+	"github.com/glimpsed/glimpsed/capture"
+	"github.com/glimpsed/glimpsed/config"
+	"github.com/glimpsed/glimpsed/infer"
+	"github.com/glimpsed/glimpsed/kinds"
+	"github.com/glimpsed/glimpsed/models"
+	"github.com/glimpsed/glimpsed/publish"
+	"github.com/glimpsed/glimpsed/publish/broker"
+	"github.com/glimpsed/glimpsed/publish/mqtt"
+	"github.com/glimpsed/glimpsed/publish/stdout"
+	"github.com/glimpsed/glimpsed/vision"
+)
+
+// Stopping has to be over within 5 s. The stages get the larger part, since a
+// frame may be in a slow model; what is left is for the broker.
+const (
+	stageBudget   = 2500 * time.Millisecond
+	publishBudget = 2 * time.Second
+)
+
+// Options are what a run is given beside its configuration.
+type Options struct {
+	// Log; nil: slog.Default.
+	Log *slog.Logger
+	// Print, if not nil, gets a line for every result.
+	Print io.Writer
+	// Frames is the number of results to end after; 0: none.
+	Frames uint64
+	// OnResult, if not nil, is told of every result as soon as the message with it was
+	// acknowledged by the broker.
+	OnResult func(vision.Result)
+}
+
+// App is one run of the daemon.
+type App struct {
+	cfg   config.Config
+	opts  Options
+	log   *slog.Logger
+	runID string
+	began time.Time
+
+	broker    *broker.Broker // nil where another one is configured
+	mqtt      *mqtt.Publisher
+	publisher publish.Publisher
+	encoder   *publish.Encoder
+	models    map[modelKey]*Model
+	cameras   []*camera
+	progress  Progress
+
+	results  atomic.Uint64
+	telling  sync.WaitGroup // calls of Options.OnResult that are still to come
+	enough   chan struct{}  // closed after Options.Frames results
+	refusals refusals
+	changed  chan struct{} // a problem may have come or gone
+}
+
+// camera is one camera with the pipeline behind it.
+type camera struct {
+	cfg      config.Camera
+	capture  *capture.Camera
+	pipeline *Pipeline
+	model    *Model
+}
+
+type modelKey struct{ ref, labels string }
+
+// New prepares a run: it starts the embedded broker, if one is wanted, and opens the
+// models. An error that wraps ErrModel or broker.ErrPortTaken is one of configuration.
+func New(cfg config.Config, opts Options) (*App, error) {
+	a := &App{
+		cfg: cfg, opts: opts, log: opts.Log,
+		runID:   newRunID(),
+		began:   time.Now(),
+		models:  map[modelKey]*Model{},
+		enough:  make(chan struct{}),
+		changed: make(chan struct{}, 1),
+	}
+	if a.log == nil {
+		a.log = slog.Default()
+	}
+	if err := a.open(); err != nil {
+		return nil, errors.Join(err, a.free())
+	}
+	return a, nil
+}
+
+// newRunID is 16 random hex digits.
+func newRunID() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails, see its documentation
+	return hex.EncodeToString(b[:])
+}
+
+func (a *App) open() error {
+	if err := a.openLink(); err != nil {
+		return err
+	}
+	return a.openCameras()
+}
+
+// openLink prepares everything between a result and the broker.
+func (a *App) openLink() error {
+	link := a.cfg.MQTT.Config
+	if a.cfg.EmbeddedBroker() {
+		b, err := broker.Start(a.cfg.Broker.Config, a.log)
+		if err != nil {
+			return err
+		}
+		a.broker = b
+		link.Brokers = []string{b.URL()}
+		link.Username, link.Password = a.cfg.Broker.Username, a.cfg.Broker.Password
+	}
+	a.encoder = &publish.Encoder{
+		Device: a.cfg.Device, RunID: a.runID, BootID: board.BootID(),
+		ClockSynced: board.ClockSynced, Deliveries: link.Deliveries(),
+	}
+	var err error
+	a.mqtt, err = mqtt.New(link, mqtt.Options{Device: a.cfg.Device, Log: a.log, OnChange: func(mqtt.State) { a.wake() }})
+	if err != nil {
+		return err
+	}
+	a.publisher = a.mqtt
+	if a.opts.Print != nil {
+		a.publisher = publish.Fanout{a.mqtt, stdout.New(a.opts.Print)}
+	}
+	return nil
+}
+
+// openCameras makes every camera's pipeline and the models that they share.
+func (a *App) openCameras() error {
+	store := models.NewStore(a.cfg.Models.Dir)
+	openSource := kinds.SourceOpener(a.log)
+	for i, cfg := range a.cfg.Cameras {
+		ref, labels := a.cfg.ModelOf(i)
+		m := a.models[modelKey{ref, labels}]
+		if m == nil {
+			var err error
+			if m, err = OpenModel(store, ref, labels, a.cfg.Infer); err != nil {
+				return err
+			}
+			a.models[modelKey{ref, labels}] = m
+			a.log.Info("model ready", "model", m.Name, "sha256", m.SHA256, "runtime", m.Runtime, "labels", len(m.Labels))
+			if m.Note != "" {
+				a.log.Info("model chosen", "note", m.Note)
+			}
+		}
+		classifier, err := m.Classifier(infer.ClassifierOptions{Top: a.cfg.Infer.Top, Crop: cfg.Crop})
+		if err != nil {
+			return fmt.Errorf("%w: cameras[%d]: %w", ErrModel, i, err)
+		}
+		c := &camera{cfg: cfg, model: m}
+		c.capture = capture.New(cfg.Config, openSource, capture.Options{Logger: a.log, OnStatus: a.cameraChanged})
+		c.pipeline = &Pipeline{
+			camera: cfg.Name, runID: a.runID, model: m.Ref(),
+			frames: c.capture, labels: classifier,
+			stage: a.progress.Stage("classifying for camera " + cfg.Name),
+			log:   a.log, emit: a.emit, onFault: a.wake,
+		}
+		a.cameras = append(a.cameras, c)
+	}
+	return nil
+}
+
+// BrokerURL is where to subscribe: the embedded broker's address, or the first of those configured,
+// without credentials.
+func (a *App) BrokerURL() string {
+	if a.broker != nil {
+		return a.broker.URL()
+	}
+	return capture.Redact(a.cfg.MQTT.Brokers[0])
+}
+
+// Run looks, classifies and publishes until ctx ends, every camera has come to its
+// end, or Options.Frames results were made; then it stops in order. It may be called once.
+func (a *App) Run(ctx context.Context) error { return a.run(ctx, func() {}) }
+
+// run is Run, with a last look at the daemon before it is stopped.
+func (a *App) run(ctx context.Context, lastLook func()) error {
+	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopServing()
+	var serve group
+	serve.start(func() error { return a.mqtt.Run(serving) })
+	serve.start(func() error { return feedWatchdog(serving, a.log, &a.progress) })
+	serve.start(func() error { a.tellDiagnostics(serving); return nil })
+	serve.start(func() error { a.tellStats(serving); return nil })
+	for _, c := range a.cameras {
+		a.publish(a.encoder.Settings(publish.Settings{Camera: c.cfg.Name, Enabled: true, FPS: c.cfg.FPS, Model: c.model.Name}))
+	}
+
+	looking, stopLooking := context.WithCancel(ctx)
+	defer stopLooking()
+	var look, classify group
+	for _, c := range a.cameras {
+		look.start(func() error { return c.capture.Run(looking) })
+		classify.start(func() error { return c.pipeline.Run(looking) })
+	}
+	a.log.Info("running", "device", a.cfg.Device, "cameras", len(a.cameras), "run_id", a.runID)
+	notify(a.log, sd.SdNotifyReady)
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case <-a.enough:
+	case <-classify.done():
+	case err = <-look.failed():
+	case err = <-classify.failed():
+	case err = <-serve.failed():
+	}
+	lastLook()
+	notify(a.log, sd.SdNotifyStopping)
+	a.log.Info("stopping", "results", a.results.Load())
+	stopLooking()
+	return errors.Join(err, a.stop(&look, &classify, &serve, stopServing))
+}
+
+// stop ends what Run started, in the order of the data's flow.
+func (a *App) stop(look, classify, serve *group, stopServing func()) error {
+	clean := within(stageBudget, classify.done(), look.done())
+	if !clean {
+		a.log.Error("a camera or model did not stop", "within", stageBudget)
+	}
+	now := time.Now()
+	for _, c := range a.cameras {
+		s := c.capture.Status()
+		if s.State != vision.CameraOffline {
+			s.Reason, s.Since = "glimpsed was stopped", now
+		}
+		s.State = vision.CameraOffline
+		a.cameraChanged(s)
+	}
+	flush, cancel := context.WithTimeout(context.Background(), publishBudget)
+	defer cancel()
+	err := a.publisher.Close(flush)
+	a.telling.Wait() // every Ack has completed now
+	stopServing()
+	within(time.Second/4, serve.done())
+	if !clean {
+		// Freeing native memory under a call that still runs would crash.
+		return errors.Join(err, errors.New("a native call did not return in time"))
+	}
+	return errors.Join(err, a.free())
+}
+
+// free releases what New made, the models first.
+func (a *App) free() error {
+	var errs []error
+	for _, m := range a.models {
+		errs = append(errs, m.Close())
+	}
+	if a.broker != nil {
+		errs = append(errs, a.broker.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// emit publishes a result. It runs in the pipeline's goroutine.
+func (a *App) emit(r vision.Result) {
+	n := a.results.Add(1)
+	if a.opts.Frames > 0 && n > a.opts.Frames {
+		return // another camera's frame, finished while this run comes to its end
+	}
+	ack := a.publish(a.encoder.Result(&r))
+	if a.opts.OnResult != nil && ack != nil {
+		a.telling.Go(func() {
+			<-ack.Done()
+			if ack.Err() == nil {
+				a.opts.OnResult(r)
+			}
+		})
+	}
+	if n == a.opts.Frames {
+		close(a.enough)
+	}
+}
+
+// publish hands a message over, and logs when that begins to fail and when it works again.
+func (a *App) publish(m publish.Message) publish.Ack {
+	ack, err := a.publisher.Publish(context.Background(), m)
+	a.refusals.note(a.log, m.Topic, err)
+	return ack
+}
+
+// cameraChanged publishes a camera's state with its reason.
+func (a *App) cameraChanged(s vision.CameraStatus) {
+	a.publish(a.encoder.CameraStatus(s))
+	a.publish(a.encoder.CameraDiagnostics(s))
+}
+
+// wake has the diagnostics looked through.
+func (a *App) wake() {
+	select {
+	case a.changed <- struct{}{}:
+	default:
+	}
+}
+
+// refusals is which topics' messages are being refused.
+type refusals struct {
+	mu     sync.Mutex
+	topics map[string]string // the last error by topic, guarded by mu
+}
+
+func (r *refusals) note(log *slog.Logger, topic string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	was, failing := r.topics[topic]
+	switch {
+	case err == nil && failing:
+		delete(r.topics, topic)
+		log.Info("messages are accepted again", "topic", topic)
+	case err != nil && err.Error() != was:
+		if r.topics == nil {
+			r.topics = map[string]string{}
+		}
+		r.topics[topic] = err.Error()
+		log.Error("a message was not accepted", "topic", topic, "error", err)
+	}
+}

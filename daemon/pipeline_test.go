@@ -1,0 +1,94 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/glimpsed/glimpsed/capture"
+	"github.com/glimpsed/glimpsed/infer"
+	"github.com/glimpsed/glimpsed/vision"
+)
+
+// script is a camera that delivers so many frames.
+type script struct {
+	frames   int
+	released int
+}
+
+func (s *script) Recycle(int) { s.released++ }
+
+func (s *script) Next(ctx context.Context) (vision.Frame, error) {
+	if err := ctx.Err(); err != nil {
+		return vision.Frame{}, err
+	}
+	if s.frames == 0 {
+		return vision.Frame{}, capture.ErrEnded
+	}
+	s.frames--
+	f := vision.Frame{Width: 4, Height: 2, CapturedAt: time.Now(), Capture: time.Second, Decode: 10 * time.Millisecond, Owner: s}
+	time.Sleep(15 * time.Millisecond) // 10 of them for decoding
+	return f, nil
+}
+
+// moody fails on the calls it is told to.
+type moody struct {
+	call  int
+	fails map[int]error
+}
+
+func (m *moody) Classify(dst []vision.Classification, _ vision.Frame) ([]vision.Classification, infer.Timing, error) {
+	m.call++
+	time.Sleep(21 * time.Millisecond)
+	t := infer.Timing{Preprocess: 3 * time.Millisecond, Queue: 2 * time.Millisecond, Invoke: 15 * time.Millisecond, Postprocess: time.Millisecond}
+	return append(dst, vision.Classification{Label: "cat", Score: 0.9}), t, m.fails[m.call]
+}
+
+func TestPipelineNumbersResultsWithoutGapsAndGoesOnAfterFailures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		var progress Progress
+		var results []vision.Result
+		faults := 0
+		cam := &script{frames: 6}
+		broken := errors.New("the model did not run")
+		p := &Pipeline{
+			camera: "front", runID: "r", frames: cam,
+			labels:  &moody{fails: map[int]error{2: broken, 3: broken}},
+			stage:   progress.Stage("x"),
+			log:     slog.New(slog.NewTextHandler(&log, nil)),
+			emit:    func(r vision.Result) { results = append(results, r) },
+			onFault: func() { faults++ },
+		}
+		if err := p.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if len(results) != 4 || cam.released != 6 {
+			t.Fatalf("%d results and %d frames released, want 4 and 6", len(results), cam.released)
+		}
+		for i, r := range results {
+			if r.Seq != uint64(i+1) {
+				t.Errorf("result %d has seq %d", i, r.Seq)
+			}
+		}
+		if n := strings.Count(log.String(), "could not be classified"); n != 1 {
+			t.Errorf("a failure that repeats was logged %d times:\n%s", n, log.String())
+		}
+		if faults != 2 || p.Fault() != "" {
+			t.Errorf("%d changes of the fault, which is now %q", faults, p.Fault())
+		}
+		got := results[0].Timing
+		want := vision.Timing{
+			Capture: time.Second, Decode: 10 * time.Millisecond, Queue: 7 * time.Millisecond, Preprocess: 3 * time.Millisecond,
+			Invoke: 15 * time.Millisecond, Postprocess: time.Millisecond, Total: 36 * time.Millisecond,
+		}
+		if got != want {
+			t.Errorf("timing is %+v, want %+v", got, want)
+		}
+	})
+}

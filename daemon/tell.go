@@ -1,0 +1,132 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/glimpsed/glimpsed/board"
+	"github.com/glimpsed/glimpsed/publish"
+)
+
+// lookThrough is how often problems are looked for that nobody reports.
+const lookThrough = 5 * time.Second
+
+// tellDiagnostics publishes what is wrong with the device whenever that changes, and tells
+// systemd one line of it.
+func (a *App) tellDiagnostics(ctx context.Context) {
+	ticker := time.NewTicker(lookThrough)
+	defer ticker.Stop()
+	known := map[string]time.Time{}
+	first := true
+	var status string
+	for {
+		problems := a.problems()
+		changed := first || len(problems) != len(known)
+		since := make(map[string]time.Time, len(problems))
+		told := make([]publish.Problem, 0, len(problems))
+		for _, what := range problems {
+			at, was := known[what]
+			if !was {
+				at, changed = time.Now(), true
+			}
+			since[what] = at
+			told = append(told, publish.Problem{What: what, Since: at})
+		}
+		known, first = since, false
+		if changed {
+			state := a.mqtt.State()
+			a.publish(a.encoder.Diagnostics(publish.Diagnostics{Problems: told, Reconnects: state.Reconnects, Lost: state.Lost}))
+		}
+		if s := a.statusLine(); s != status {
+			status = s
+			notify(a.log, "STATUS="+s)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.changed:
+		case <-ticker.C:
+		}
+	}
+}
+
+// problems are what is wrong now, a sentence each, sorted.
+func (a *App) problems() []string {
+	var out []string
+	if s := a.mqtt.State(); !s.Connected && s.Reason != "" {
+		out = append(out, "broker: "+s.Reason)
+	}
+	for _, c := range a.cameras {
+		if fault := c.pipeline.Fault(); fault != "" {
+			out = append(out, fmt.Sprintf("camera %s: %s", c.cfg.Name, fault))
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// statusLine is the daemon's state for `systemctl status`.
+func (a *App) statusLine() string {
+	var parts []string
+	for _, c := range a.cameras {
+		s := c.capture.Status()
+		part := fmt.Sprintf("%s %s", c.cfg.Name, s.State)
+		if s.Reason != "" {
+			part += " (" + s.Reason + ")"
+		}
+		parts = append(parts, part)
+	}
+	broker := "broker connected"
+	if s := a.mqtt.State(); !s.Connected {
+		broker = "broker not connected"
+		if s.Reason != "" {
+			broker += " (" + s.Reason + ")"
+		}
+	}
+	return strings.Join(append(parts, broker), ", ")
+}
+
+// tellStats publishes the device's numbers every stats.every.
+func (a *App) tellStats(ctx context.Context) {
+	ticker := time.NewTicker(a.cfg.Stats.Every)
+	defer ticker.Stop()
+	last := make([]uint64, len(a.cameras))
+	at := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		now := time.Now()
+		a.publish(a.encoder.Stats(a.stats(now, now.Sub(at), last)))
+		at = now
+	}
+}
+
+// stats gathers the device's numbers; last is how many results each camera had interval
+// ago, and is brought up to date.
+func (a *App) stats(now time.Time, interval time.Duration, last []uint64) publish.Stats {
+	state := a.mqtt.State()
+	s := publish.Stats{
+		At: now, Uptime: now.Sub(a.began),
+		Pending: state.Pending, Lost: state.Lost,
+	}
+	if rss, err := board.Resident(); err == nil {
+		s.RSS = uint64(rss)
+	} else {
+		a.log.Debug("gathering stats", "error", err)
+	}
+	for i, c := range a.cameras {
+		status := c.capture.Status()
+		one := c.pipeline.stats()
+		one.Camera, one.Dropped, one.Stale = c.cfg.Name, status.Dropped, status.Stale
+		one.FPS = float64(one.Results-last[i]) / interval.Seconds()
+		last[i] = one.Results
+		s.Cameras = append(s.Cameras, one)
+	}
+	return s
+}
