@@ -112,7 +112,7 @@ func TestFit(t *testing.T) {
 		"portrait": {375, 500, 224, vision.Preprocessing{Resize: 256},
 			image.Pt(256, 341), image.Rect(16, 58, 240, 282), image.Rect(0, 0, 224, 224), [4]float64{0, 0, 375, 500}},
 		"720p": {1280, 720, 224, vision.Preprocessing{Resize: 256},
-			image.Pt(455, 256), image.Rect(116, 16, 340, 240), image.Rect(0, 0, 224, 224), [4]float64{0, 0, 1280, 720}},
+			image.Pt(455, 256), image.Rect(115, 16, 339, 240), image.Rect(0, 0, 224, 224), [4]float64{0, 0, 1280, 720}},
 		"no resize": {1280, 720, 224, vision.Preprocessing{Crop: vision.CropCenter},
 			image.Pt(224, 224), image.Rect(0, 0, 224, 224), image.Rect(0, 0, 224, 224), [4]float64{280, 0, 1000, 720}},
 		"resize too small": {100, 100, 224, vision.Preprocessing{Resize: 200},

@@ -26,8 +26,9 @@ var reduced = map[int]gocv.IMReadFlag{
 	8: gocv.IMReadReducedColor8 | ignoreOrientation,
 }
 
-// Decoder decodes JPEG, PNG and WebP with OpenCV and hands the rest to imaging.GoDecoder. OpenCV's own
-// picture is reused from call to call.
+// Decoder decodes JPEG and WebP with OpenCV and hands the rest to imaging.GoDecoder. PNG is among
+// the rest because libpng writes its warnings, such as one for every picture with an old colour profile, to
+// standard error, past the daemon's log. OpenCV's own picture is reused from call to call.
 type Decoder struct {
 	mat     gocv.Mat
 	other   imaging.GoDecoder
@@ -48,7 +49,7 @@ func (d *Decoder) Decode(data []byte, opts imaging.Options) (vision.Frame, error
 		return vision.Frame{}, err
 	}
 	switch info.Format {
-	case "jpeg", "png", "webp":
+	case "jpeg", "webp":
 	default:
 		return d.other.Decode(data, opts)
 	}

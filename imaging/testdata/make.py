@@ -37,8 +37,8 @@ def resizes():
     img.save("scene.png")
     for name, filter in (("bilinear", Image.BILINEAR), ("bicubic", Image.BICUBIC)):
         # Shorter side to 64, then the centre crop 56: torchvision's Resize and CenterCrop.
-        size = (int(64 * 203 / 151), 64)
-        left, top = round((size[0] - 56) / 2.0), round((size[1] - 56) / 2.0)
+        size = (round(64 * 203 / 151), 64)
+        left, top = (size[0] - 56) // 2, (size[1] - 56) // 2
         img.resize(size, filter).crop((left, top, left + 56, top + 56)).save(f"resize-center-{name}.png")
         img.resize((61, 33), filter).save(f"resize-stretch-{name}.png")
         img.resize((20, 15), filter).save(f"resize-small-{name}.png")

@@ -11,6 +11,9 @@ import (
 // over ImageNet pictures.
 const deviations = 6
 
+// FromBatchNormMethod is the Method of ranges that no picture was used for.
+const FromBatchNormMethod = "batch-norm statistics"
+
 // moments are mean and variance of each channel of an activation.
 type moments struct{ mean, variance []float64 }
 
@@ -22,7 +25,7 @@ type moments struct{ mean, variance []float64 }
 // Equalization and Bias Correction", 2019).
 func FromBatchNorm(g *graph.Graph, input Range) ActivationRanges {
 	out := ActivationRanges{
-		Architecture: g.Name, Method: "batch-norm statistics", Tensors: map[string]Range{g.Input.Name: input},
+		Architecture: g.Name, Method: FromBatchNormMethod, Tensors: map[string]Range{g.Input.Name: input},
 		Means: map[string][]float32{},
 	}
 	known := map[*graph.Tensor]moments{g.Input: uniform(g.Input.Channels(), 0, 1)}

@@ -20,12 +20,18 @@ type window struct {
 	top, left                      int
 }
 
+// maxWindow bounds a window's sides; the largest of known classifiers is 11.
+const maxWindow = 64
+
 func newWindow(in, out []int, height, width, strideH, strideW int, padding tflite.Padding) (window, error) {
 	if len(in) != 4 || len(out) != 4 || in[0] != 1 || out[0] != 1 {
 		return window{}, fmt.Errorf("shapes %v to %v are not of one picture", in, out)
 	}
 	if height < 1 || width < 1 || strideH < 1 || strideW < 1 || in[1] < 1 || in[2] < 1 || in[3] < 1 {
 		return window{}, errors.New("an empty window or picture")
+	}
+	if height > maxWindow || width > maxWindow {
+		return window{}, fmt.Errorf("a window of %d×%d", height, width)
 	}
 	w := window{
 		inH: in[1], inW: in[2], outH: out[1], outW: out[2], channels: in[3],

@@ -48,8 +48,11 @@ func (it *Interpreter) prepare(op tflite.Operator, made map[int]bool) (step, err
 			return nil, errors.New("no options")
 		}
 		w, err := newWindow(x.Shape, out.Shape, o.Height, o.Width, o.StrideH, o.StrideW, o.Padding)
-		if err != nil || x.Shape[3] != out.Shape[3] {
-			return nil, errors.Join(err, shapeError(x, out))
+		if err != nil {
+			return nil, err
+		}
+		if x.Shape[3] != out.Shape[3] {
+			return nil, shapeError(x, out)
 		}
 		return func(out []float32) { w.maxPool(value(), out); activate(out, o.Activation) }, nil
 	case tflite.Add, tflite.Mul:
@@ -87,7 +90,7 @@ func (it *Interpreter) prepare(op tflite.Operator, made map[int]bool) (step, err
 			}
 		}, nil
 	}
-	if x.Elements() != out.Elements() {
+	if x.Elements() != out.Elements() || len(x.Shape) == 0 {
 		return nil, shapeError(x, out)
 	}
 	switch op.Op {
@@ -239,9 +242,13 @@ func (it *Interpreter) prepareTranspose(op tflite.Operator, x, out *tflite.Tenso
 		strides[d] = stride
 		stride *= x.Shape[d]
 	}
-	sorted := slices.Sorted(slices.Values(perm))
-	for d := range sorted {
-		if sorted[d] != d || len(out.Shape) != rank || out.Shape[d] != x.Shape[perm[d]] {
+	for d, from := range slices.Sorted(slices.Values(perm)) {
+		if from != d || len(out.Shape) != rank {
+			return nil, shapeError(x, out)
+		}
+	}
+	for d, from := range perm {
+		if out.Shape[d] != x.Shape[from] {
 			return nil, shapeError(x, out)
 		}
 	}
