@@ -41,7 +41,6 @@ func newConfigCommand(runtimes []string) *cobra.Command {
 		Use:   "config",
 		Short: "Check, print and describe the configuration",
 		// A command that can't run would ignore what it is given, as in `config chekc`.
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newConfigCheckCommand(), newConfigPrintCommand(), &cobra.Command{
 		Use:   "defaults",

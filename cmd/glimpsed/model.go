@@ -47,8 +47,6 @@ func newModelCommand() *cobra.Command {
 		Long: `Models are .tflite files in the models folder, each with a manifest that holds its labels, its preprocessing and
 its origin. "pull" makes one of a network's official weights, on this machine.`,
 		// A command that can't run would ignore what it is given, as in "model lst".
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(
 		newModelListCommand(), newModelPullCommand(), newModelBuildCommand(), newModelAddCommand(),

@@ -21,11 +21,11 @@ func element(data []byte, i int, d infer.DType) float64 {
 	return float64(data[i])
 }
 
-// tinySize is the side in pixels of the tiny classifiers' input, tinyLabels the number
+// tinySize is the side in pixels of the tiny classifiers' input, TinyLabels the number
 // of their outputs.
 const (
 	tinySize   = 4
-	tinyLabels = 5
+	TinyLabels = 5
 )
 
 // TinyClassifier is a classifier of 4 x 4 pixels and 5 labels in the given type
@@ -33,7 +33,7 @@ const (
 func TinyClassifier(kind int8) Tiny {
 	m := Tiny{
 		Inputs:      []Tensor{{Shape: []int{1, tinySize, tinySize, 3}, Type: kind}},
-		Output:      Tensor{Shape: []int{1, tinyLabels}, Type: kind},
+		Output:      Tensor{Shape: []int{1, TinyLabels}, Type: kind},
 		WeightScale: 1,
 	}
 	switch kind {
@@ -46,7 +46,7 @@ func TinyClassifier(kind int8) Tiny {
 	default:
 		m.WeightScale = 0
 	}
-	for i := range tinyLabels * tinySize * tinySize * 3 {
+	for i := range TinyLabels * tinySize * tinySize * 3 {
 		m.Weights = append(m.Weights, float32((i*7)%5-2)/1)
 	}
 	return m
@@ -66,7 +66,7 @@ func TinyCases() []Case {
 		for i := range tinySize * tinySize * 3 {
 			c.Input = appendElement(c.Input, in.DType, float64((i*37)%200-100+int(m.Inputs[0].ZeroPoint))*0.5)
 		}
-		for label := range tinyLabels {
+		for label := range TinyLabels {
 			var sum float64
 			for i := range tinySize * tinySize * 3 {
 				v := element(c.Input, i, in.DType)
