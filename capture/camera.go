@@ -112,7 +112,9 @@ func (c *Camera) Next(ctx context.Context) (vision.Frame, error) {
 			continue
 		}
 		c.rate.took(now)
-		return c.prepare.apply(f)
+		f, err = c.prepare.apply(f)
+		f.Prepare = time.Since(now)
+		return f, err
 	}
 }
 

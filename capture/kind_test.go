@@ -39,7 +39,7 @@ func TestParseSource(t *testing.T) {
 	}
 	for source, want := range map[string]string{
 		"":                 "must be a camera",
-		"gstreamer: ":      "needs a pipeline",
+		"gstreamer:":       "needs a pipeline",
 		"rtmp://u:p@h/app": "rtmp:// is no kind of source",
 		"rtsp:///live":     "has no host",
 	} {

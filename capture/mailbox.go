@@ -57,15 +57,14 @@ func (b *mailbox) take() (f vision.Frame, ok, ended bool) {
 }
 
 // clear throws away what is in the box.
-func (b *mailbox) clear() (dropped bool) {
+func (b *mailbox) clear() {
 	b.mu.Lock()
-	old, dropped := b.frame, b.full
+	old, full := b.frame, b.full
 	b.frame, b.full = vision.Frame{}, false
 	b.mu.Unlock()
-	if dropped {
+	if full {
 		old.Release()
 	}
-	return dropped
 }
 
 func (b *mailbox) end() {

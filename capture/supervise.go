@@ -10,10 +10,13 @@ import (
 	"github.com/glimpsed/glimpsed/vision"
 )
 
-// outage is a failure from its first sign to the next picture.
+// outage is a failure from its first sign until pictures have come for stablePeriod, so that a
+// camera that comes and goes is logged once, not each time.
 type outage struct {
 	since   time.Time
 	reasons []string
+	// over says that the end was logged.
+	over bool
 }
 
 // Run keeps the source going until ctx ends or the source does; then it returns nil.
@@ -52,10 +55,11 @@ func (c *Camera) Run(ctx context.Context) error {
 			state = vision.CameraStalled
 		}
 		c.report(state, reason)
-		c.logFailure(&failing, reason)
 		if end.good >= stablePeriod {
 			retry.reset()
+			failing = outage{}
 		}
+		c.logFailure(&failing, reason)
 		timer := time.NewTimer(retry.delay())
 		c.rest(ctx, false, "waiting to open the source again: "+reason, timer.C)
 		timer.Stop()
@@ -255,6 +259,8 @@ func (c *Camera) logRecovery(o *outage) {
 		c.log.Info("camera is online", "source", c.redacted)
 		return
 	}
-	c.log.Info("camera is back", "source", c.redacted, "after", time.Since(o.since).Round(100*time.Millisecond).String())
-	*o = outage{}
+	if !o.over {
+		o.over = true
+		c.log.Info("camera is back", "source", c.redacted, "after", time.Since(o.since).Round(100*time.Millisecond).String())
+	}
 }

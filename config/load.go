@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/glimpsed/glimpsed/capture"
@@ -82,8 +83,7 @@ func Load(opts Options) (*Loaded, error) {
 		l.found.sort()
 		return nil, l.found
 	}
-	notices := append(l.notices, l.inlineSecrets()...)
-	notices = append(notices, unbuilt(l.tree)...)
+	notices := slices.Concat(l.notices, l.inlineSecrets(), unbuilt(l.tree))
 	notices.sort()
 	return &Loaded{Config: cfg, File: l.mainFile, Files: l.files, Notices: notices, tree: l.tree}, nil
 }

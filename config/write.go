@@ -31,7 +31,7 @@ const defaultsHeader = `# glimpsed's configuration: every key with its default. 
 func WriteDefaults(w io.Writer, runtimes []string) error {
 	root := newSpec(runtimes)
 	e := &emitter{w: bufio.NewWriter(w), documented: true}
-	e.w.WriteString(defaultsHeader)
+	e.write(defaultsHeader)
 	e.section(valueOf(root, reflect.ValueOf(Defaults())), "", "")
 	return e.w.Flush()
 }
@@ -62,6 +62,9 @@ type emitter struct {
 	documented bool
 }
 
+// write keeps its error for Flush, as bufio.Writer does.
+func (e *emitter) write(s string) { _, _ = e.w.WriteString(s) }
+
 // section writes the keys of v. first is what the first line begins with instead of indent.
 func (e *emitter) section(v *value, indent, first string) {
 	lead := indent
@@ -74,7 +77,7 @@ func (e *emitter) section(v *value, indent, first string) {
 			continue
 		}
 		if e.documented && v.node.name == "" {
-			e.w.WriteString("\n")
+			e.write("\n")
 		}
 		e.entry(f, lead, indent)
 		lead = indent
@@ -118,7 +121,7 @@ func (e *emitter) heading(line string, v *value, indent string) {
 		e.line(line, v, indent)
 		return
 	}
-	e.w.WriteString(line + "\n")
+	e.write(line + "\n")
 }
 
 // line writes one line with its comment, beside it where there is room.
@@ -133,14 +136,14 @@ func (e *emitter) line(line string, v *value, indent string) {
 	beside := line + strings.Repeat(" ", pad) + "# " + doc
 	switch {
 	case doc == "":
-		e.w.WriteString(line + "\n")
+		e.write(line + "\n")
 	case utf8.RuneCountInString(beside) <= wide:
-		e.w.WriteString(beside + "\n")
+		e.write(beside + "\n")
 	default:
 		for _, part := range wrap(doc, wide-len(indent)-4) {
-			e.w.WriteString(indent + "# " + part + "\n")
+			e.write(indent + "# " + part + "\n")
 		}
-		e.w.WriteString(line + "\n")
+		e.write(line + "\n")
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -174,6 +175,8 @@ func (a *App) openCameras() error {
 			stage: a.progress.Stage("classifying for camera " + cfg.Name),
 			log:   a.log, emit: a.emit, onFault: a.wake,
 		}
+		// The camera notices by itself what hangs; this is for the case that it doesn't.
+		a.progress.Watch("supervising camera "+cfg.Name, max(cfg.StallAfter, cfg.OpenTimeout)+5*time.Second, c.capture.Progress)
 		a.cameras = append(a.cameras, c)
 	}
 	return nil
@@ -202,6 +205,7 @@ func (a *App) run(ctx context.Context, lastLook func()) error {
 	serve.start(func() error { a.tellDiagnostics(serving); return nil })
 	serve.start(func() error { a.tellStats(serving); return nil })
 	for _, c := range a.cameras {
+		a.cameraChanged(c.capture.Status())
 		a.publish(a.encoder.Settings(publish.Settings{Camera: c.cfg.Name, Enabled: true, FPS: c.cfg.FPS, Model: c.model.Name}))
 	}
 
@@ -219,7 +223,7 @@ func (a *App) run(ctx context.Context, lastLook func()) error {
 	select {
 	case <-ctx.Done():
 	case <-a.enough:
-	case <-classify.done():
+	case <-a.ended(&classify):
 	case err = <-look.failed():
 	case err = <-classify.failed():
 	case err = <-serve.failed():
@@ -229,6 +233,15 @@ func (a *App) run(ctx context.Context, lastLook func()) error {
 	a.log.Info("stopping", "results", a.results.Load())
 	stopLooking()
 	return errors.Join(err, a.stop(&look, &classify, &serve, stopServing))
+}
+
+// ended is closed when every camera has come to its end. Under systemd that is no reason to
+// stop: it would only start the daemon again.
+func (a *App) ended(classify *group) <-chan struct{} {
+	if os.Getenv("NOTIFY_SOCKET") != "" {
+		return nil
+	}
+	return classify.done()
 }
 
 // stop ends what Run started, in the order of the data's flow.
@@ -248,15 +261,17 @@ func (a *App) stop(look, classify, serve *group, stopServing func()) error {
 	}
 	flush, cancel := context.WithTimeout(context.Background(), publishBudget)
 	defer cancel()
-	err := a.publisher.Close(flush)
+	if err := a.publisher.Close(flush); err != nil {
+		a.log.Warn("stopping: not everything was delivered", "error", err)
+	}
 	a.telling.Wait() // every Ack has completed now
 	stopServing()
 	within(time.Second/4, serve.done())
 	if !clean {
 		// Freeing native memory under a call that still runs would crash.
-		return errors.Join(err, errors.New("a native call did not return in time"))
+		return errors.New("stopping: a native call did not return in time")
 	}
-	return errors.Join(err, a.free())
+	return a.free()
 }
 
 // free releases what New made, the models first.

@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -65,10 +64,13 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		case err == nil:
 		case errors.Is(err, capture.ErrEnded), ctx.Err() != nil:
 			return nil
-		default:
-			return fmt.Errorf("camera %s: taking a frame: %w", p.camera, err)
+		default: // this picture could not be prepared
+			if !p.failed(ctx, err) {
+				return nil
+			}
+			continue
 		}
-		taken := time.Now()
+		taken := time.Now().Add(-frame.Prepare)
 
 		p.stage.Begin()
 		top, timing, err := p.labels.Classify(nil, frame)
@@ -89,25 +91,34 @@ func (p *Pipeline) Run(ctx context.Context) error {
 				Decode:  frame.Decode,
 				// CapturedAt comes before decoding.
 				Queue:       max(0, taken.Sub(frame.CapturedAt)-frame.Decode) + timing.Queue,
-				Preprocess:  timing.Preprocess,
+				Preprocess:  frame.Prepare + timing.Preprocess,
 				Invoke:      timing.Invoke,
 				Postprocess: timing.Postprocess,
 				Total:       done.Sub(frame.CapturedAt),
 			},
 		}
 		frame.Release()
-		p.setFault(err)
 		if err != nil {
-			select {
-			case <-ctx.Done():
+			if !p.failed(ctx, err) {
 				return nil
-			case <-time.After(faultPause):
 			}
 			continue
 		}
+		p.setFault(nil)
 		seq++
 		p.measure(result.Timing)
 		p.emit(result)
+	}
+}
+
+// failed notes why a frame came to nothing and rests a moment; it returns false at the end of ctx.
+func (p *Pipeline) failed(ctx context.Context, err error) bool {
+	p.setFault(err)
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(faultPause):
+		return true
 	}
 }
 

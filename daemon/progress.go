@@ -14,7 +14,22 @@ import (
 // systemd's watchdog is fed only while no stage is stuck.
 type Progress struct {
 	mu     sync.Mutex
-	stages []*Stage
+	stages []*Stage // guarded by mu
+	probes []probe  // guarded by mu
+}
+
+// probe is a part that tells by itself when it last got on, and why it may rest.
+type probe struct {
+	name  string
+	limit time.Duration
+	look  func() (last time.Time, idle string)
+}
+
+// Watch adds a part that counts as stuck when it has not got on for limit and has no reason to be idle.
+func (p *Progress) Watch(name string, limit time.Duration, look func() (last time.Time, idle string)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.probes = append(p.probes, probe{name, limit, look})
 }
 
 // Stage is one stage of one pipeline. Its methods belong to the stage's goroutine.
@@ -52,6 +67,12 @@ func (p *Progress) Stuck(limit time.Duration) []string {
 			if took := time.Since(epoch) - time.Duration(began); took > limit {
 				stuck = append(stuck, fmt.Sprintf("%s for %s", s.name, took.Round(time.Second)))
 			}
+		}
+	}
+	for _, b := range p.probes {
+		last, idle := b.look()
+		if took := time.Since(last); idle == "" && took > b.limit {
+			stuck = append(stuck, fmt.Sprintf("%s for %s", b.name, took.Round(time.Second)))
 		}
 	}
 	sort.Strings(stuck)

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -69,7 +68,7 @@ func TestWatchdogStarvesWhileAStageIsStuck(t *testing.T) {
 	stage := p.Stage("classifying for camera front")
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
-	go func() { done <- feedWatchdog(ctx, slog.New(slog.NewTextHandler(io.Discard, nil)), &p) }()
+	go func() { done <- feedWatchdog(ctx, slog.New(slog.DiscardHandler), &p) }()
 
 	for range 3 {
 		if m := told(t, conn, 10*time.Second); m != "WATCHDOG=1" {

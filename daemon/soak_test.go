@@ -17,6 +17,7 @@ import (
 	"github.com/glimpsed/glimpsed/capture"
 	"github.com/glimpsed/glimpsed/config"
 	"github.com/glimpsed/glimpsed/infer/infertest"
+	"github.com/glimpsed/glimpsed/infer/litert"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -24,6 +25,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // tinyConfig is a daemon with a model that is built in the test and a test card at full speed.
 func tinyConfig(t *testing.T) config.Config {
 	t.Helper()
+	if !litert.Built {
+		t.Skip("needs LiteRT: this binary was built without cgo")
+	}
 	dir := t.TempDir()
 	model, labels := filepath.Join(dir, "tiny.tflite"), filepath.Join(dir, "labels.txt")
 	if err := os.WriteFile(model, infertest.TinyClassifier(infertest.TypeUint8).Build(), 0o600); err != nil {

@@ -10,10 +10,11 @@ import (
 	"image/png"
 	"io"
 
-	"github.com/glimpsed/glimpsed/vision"
 	"golang.org/x/image/bmp"
 	"golang.org/x/image/tiff"
 	"golang.org/x/image/webp"
+
+	"github.com/glimpsed/glimpsed/vision"
 )
 
 // Options say how a picture is decoded.

@@ -71,18 +71,18 @@ func View(f vision.Frame, r Rect) (vision.Frame, error) {
 // cut returns the pixels from..to of n that the fractions start, start+length cover.
 func cut(start, length float64, n int) (from, to int) {
 	size := float64(n)
-	from = int(math.Round(clamp(start, 0, 1) * size))
-	to = int(math.Round(clamp(start+length, 0, 1) * size))
+	from = int(math.Round(clamp(start, 1) * size))
+	to = int(math.Round(clamp(start+length, 1) * size))
 	from = min(from, n-1)
 	return from, max(to, from+1)
 }
 
-// clamp brings v into lo..hi; NaN becomes lo.
-func clamp(v, lo, hi float64) float64 {
-	if !(v > lo) {
-		return lo
+// clamp brings v into 0..hi; NaN becomes 0.
+func clamp(v, hi float64) float64 {
+	if v > 0 {
+		return min(v, hi)
 	}
-	return min(v, hi)
+	return 0
 }
 
 // grow returns buf with length n, reallocated where its capacity is too small.

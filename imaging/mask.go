@@ -57,7 +57,7 @@ func NewMask(polygons [][]Point, width, height int) (*Mask, error) {
 func (m *Mask) add(rows [][]span, polygon []Point) {
 	w, h := float64(m.width), float64(m.height)
 	mark := func(y int, x0, x1 float64) {
-		from, to := int(math.Floor(clamp(x0, 0, w))), int(math.Ceil(clamp(x1, 0, w)))
+		from, to := int(math.Floor(clamp(x0, w))), int(math.Ceil(clamp(x1, w)))
 		if from < to {
 			rows[y] = append(rows[y], span{y, from, to})
 		}
@@ -70,7 +70,7 @@ func (m *Mask) add(rows [][]span, polygon []Point) {
 			ax, ay, bx, by = bx, by, ax, ay
 		}
 		at := func(y float64) float64 { // x of the edge at y
-			return ax + (bx-ax)*clamp((y-ay)/(by-ay), 0, 1)
+			return ax + (bx-ax)*clamp((y-ay)/(by-ay), 1)
 		}
 		if ay == by { // along a row; on the border between two it touches neither
 			if y := int(math.Floor(ay)); ay >= 0 && ay < h && ay != float64(y) {
@@ -78,7 +78,7 @@ func (m *Mask) add(rows [][]span, polygon []Point) {
 			}
 			continue
 		}
-		for y := int(math.Floor(clamp(ay, 0, h))); y < m.height && float64(y) < by; y++ {
+		for y := int(math.Floor(clamp(ay, h))); y < m.height && float64(y) < by; y++ {
 			x0, x1 := at(float64(y)), at(float64(y+1))
 			mark(y, min(x0, x1), max(x0, x1))
 			if middle := float64(y) + 0.5; ay <= middle && middle < by {

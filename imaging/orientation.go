@@ -10,6 +10,7 @@ import (
 // in EXIF's tag 0x0112.
 type Orientation uint16
 
+// The orientations, by their EXIF numbers.
 const (
 	Normal Orientation = 1 + iota
 	FlipHorizontal

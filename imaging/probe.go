@@ -92,8 +92,8 @@ func unknown(data []byte, format string) error {
 	return fmt.Errorf("file %w: it begins with %.24q, known are JPEG, PNG, GIF, BMP, WebP and TIFF", ErrNotPicture, data[:min(len(data), 24)])
 }
 
-// jpegEnd is the error for a JPEG without its end.
-var jpegEnd = fmt.Errorf("picture %w: it has no end-of-image marker", ErrTruncated)
+// errJPEGEnd is the error for a JPEG without its end.
+var errJPEGEnd = fmt.Errorf("picture %w: it has no end-of-image marker", ErrTruncated)
 
 // probeJPEG walks the marker segments (ITU-T T.81, annex B) up to EOI.
 func probeJPEG(data []byte) (Info, error) {
@@ -103,14 +103,14 @@ func probeJPEG(data []byte) (Info, error) {
 		// A marker is 0xFF, any number of fill bytes 0xFF, and a code that is neither 0 nor 0xFF.
 		skip := bytes.IndexByte(data[at:], 0xFF)
 		if skip < 0 {
-			return info, jpegEnd
+			return info, errJPEGEnd
 		}
 		at += skip
 		for at < len(data) && data[at] == 0xFF {
 			at++
 		}
 		if at == len(data) {
-			return info, jpegEnd
+			return info, errJPEGEnd
 		}
 		code := data[at]
 		at++
@@ -124,14 +124,14 @@ func probeJPEG(data []byte) (Info, error) {
 			return info, nil
 		}
 		if at+2 > len(data) {
-			return info, jpegEnd
+			return info, errJPEGEnd
 		}
 		n := int(binary.BigEndian.Uint16(data[at:]))
 		if n < 2 {
 			return info, fmt.Errorf("picture %w: marker %#x has a length of %d", ErrCorrupt, code, n)
 		}
 		if at+n > len(data) {
-			return info, jpegEnd
+			return info, errJPEGEnd
 		}
 		body := data[at+2 : at+n]
 		at += n

@@ -11,6 +11,7 @@ import (
 // DType is a tensor's element type.
 type DType uint8
 
+// The element types that classifiers have.
 const (
 	Float32 DType = iota
 	Int8

@@ -2,6 +2,7 @@ package infer
 
 import (
 	"encoding/binary"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -72,7 +73,7 @@ func TestScore(t *testing.T) {
 			s := newScorer(c.spec, c.logits, c.top)
 			for range 2 {
 				got, err := s.score(c.output)
-				if err != c.err {
+				if !errors.Is(err, c.err) {
 					t.Fatalf("error %v, want %v", err, c.err)
 				}
 				if !slices.EqualFunc(got, c.want, func(a, b entry) bool {

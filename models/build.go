@@ -53,6 +53,9 @@ type Options struct {
 	Method quantize.Method
 	// NoBiasCorrection leaves the biases as they are.
 	NoBiasCorrection bool
+	// FullPairs makes the weights a little more exact for a file that will not be
+	// run by OpenVINO on an x86 processor without VNNI, which would then saturate.
+	FullPairs bool
 
 	// Softmax makes the outputs probabilities instead of logits. Eight bits then
 	// tell probabilities apart by 1/256 only, so it is off by default and whoever
@@ -65,8 +68,10 @@ type Options struct {
 	Progress func(step string, done, total int)
 }
 
-// DefaultMethod is the way to choose ranges that lost least in measurements.
-const DefaultMethod = quantize.MSE
+// DefaultMethod is the way to choose ranges that lost least: with EfficientNet-Lite0
+// over 500 ImageNet pictures the predictions diverge from float32 by 0.0041 (KL)
+// with min-max, 0.0044 with mse and 0.0090 with percentile.
+const DefaultMethod = quantize.MinMax
 
 // Report says what was built.
 type Report struct {
@@ -159,7 +164,9 @@ func build(ctx context.Context, o Options) ([]byte, Report, error) {
 	if o.Float {
 		m, err = convert.Float(g)
 	} else {
-		m, err = convert.Int8(g, ranges, convert.Int8Options{FloatIO: o.FloatIO, NoBiasCorrection: o.NoBiasCorrection})
+		m, err = convert.Int8(g, ranges, convert.Int8Options{
+			FloatIO: o.FloatIO, NoBiasCorrection: o.NoBiasCorrection, FullPairs: o.FullPairs,
+		})
 	}
 	if err != nil {
 		return nil, Report{}, err
@@ -278,7 +285,6 @@ func calibrate(
 	if err != nil {
 		return ranges, err
 	}
-	m = nil // its float weights are in b now
 	runner, err := o.Runner(b)
 	if err != nil {
 		return ranges, fmt.Errorf("calibrating: %w", err)

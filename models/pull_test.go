@@ -241,4 +241,13 @@ func TestBuildModel(t *testing.T) {
 	if _, err := store.Load("own"); err != nil {
 		t.Error(err)
 	}
+
+	out := filepath.Join(dir, "out.tflite")
+	report, err := BuildFile(t.Context(), out, weights, labels, o)
+	if err != nil || report.SHA256 != hashOf(read(t, out)) {
+		t.Errorf("%+v, %v", report, err)
+	}
+	if file, _, err := Resolve(out, "", nil); err != nil || !slices.Equal(file.Labels, fourLabels) {
+		t.Errorf("%q, %v", file.Labels, err)
+	}
 }

@@ -2,7 +2,9 @@ package models
 
 import (
 	"embed"
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/glimpsed/glimpsed/models/quantize"
 )
@@ -17,8 +19,11 @@ var rangesFiles embed.FS
 // shippedRanges returns the ranges that belong to weights, nil if there are none.
 func shippedRanges(name, weightsSHA256 string) (*quantize.ActivationRanges, error) {
 	text, err := rangesFiles.ReadFile("ranges/" + name + ".json")
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
+	}
+	if err != nil {
+		return nil, err
 	}
 	r, err := quantize.Load(text)
 	if err != nil {

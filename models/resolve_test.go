@@ -2,6 +2,7 @@ package models
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -265,4 +266,35 @@ func TestModelsOfOthers(t *testing.T) {
 	_, _, err := Resolve(filepath.Join(coral, "model_invoking_error.tflite"), ImageNetLabels, nil)
 	wantError(t, err, "model_invoking_error.tflite")
 	t.Log(err)
+}
+
+// Whatever bits of a model are damaged, looking into it gives an answer or an error.
+func TestCorruptedModels(t *testing.T) {
+	good := tiny{last: []tflite.Op{tflite.Softmax}, meta: tflite.Metadata{Labels: fourLabels, Mean: []float32{1}, Std: []float32{2}}}.model(t)
+	rng := rand.New(rand.NewPCG(1, 2))
+	errs := 0
+	for range 5000 {
+		data := slices.Clone(good)
+		for range 1 + rng.IntN(4) {
+			data[rng.IntN(len(data))] = byte(rng.Uint32())
+		}
+		if rng.IntN(4) == 0 {
+			data = data[:rng.IntN(len(data))]
+		}
+		p, err := probeModel(data)
+		if err != nil {
+			errs++
+			continue
+		}
+		if p.width < 1 || p.height < 1 || p.outputs < 2 {
+			t.Fatalf("%dx%d, %d outputs", p.width, p.height, p.outputs)
+		}
+		_ = p.preprocessing()
+		if _, err := inspect("model", "", data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if errs < 1000 {
+		t.Errorf("only %d of 5000 damaged models are noticed", errs)
+	}
 }

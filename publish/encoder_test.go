@@ -67,7 +67,7 @@ func TestPayloads(t *testing.T) {
 		{"camera-status.txt", e.CameraStatus(testCamera()), "front/status", true},
 		{"camera-diagnostics.json", e.CameraDiagnostics(testCamera()), "front/diagnostics", true},
 		{"diagnostics.json", e.Diagnostics(Diagnostics{
-			Problems:   []Problem{{"camera front is offline: connection refused", captured}, {"the clock was never set", captured.Add(-time.Hour)}},
+			Problems:   []Problem{{"broker: 192.0.2.2:1883: connection refused", captured}, {"camera front: model resnet18: running it: out of memory", captured.Add(-time.Hour)}},
 			Reconnects: 2, Lost: 7,
 		}), "diagnostics", true},
 		{"diagnostics-well.json", e.Diagnostics(Diagnostics{}), "diagnostics", true},
@@ -75,7 +75,7 @@ func TestPayloads(t *testing.T) {
 			At: captured, Uptime: 90*time.Minute + 700*ms, RSS: 123_456_789, Pending: 1, Lost: 7,
 			Cameras: []CameraStats{
 				{Camera: "front", Model: testResult().Model, FPS: 4.98765, Results: 26_000, Dropped: 12, Stale: 1, Latency: map[string]Percentiles{"invoke": p, "total": p}},
-				{Camera: "back", FPS: math.NaN()},
+				{Camera: "back", Model: testResult().Model, FPS: math.NaN()},
 			},
 		}), "stats", true},
 		{"settings.json", e.Settings(Settings{Camera: "front", Enabled: true, FPS: 5, Model: "resnet18"}), "front/settings", true},
@@ -171,22 +171,6 @@ func TestDeliveriesOfEncoder(t *testing.T) {
 	}
 	if m := e.CameraStatus(testCamera()); m.QoS != 1 || !m.Retain {
 		t.Errorf("a kind that is missing: got %+v", m)
-	}
-}
-
-func TestCheckCamera(t *testing.T) {
-	for name, want := range map[string]string{
-		"front": "", "a-B_9": "", "": "must not be empty", "a/b": `may hold letters, digits, - and _, got "a/b"`,
-		"é": `may hold letters, digits, - and _, got "é"`, "#": `may hold letters, digits, - and _, got "#"`,
-		"cmd": `"cmd" is a topic of the device itself (as are status, stats, cmd, diagnostics): choose another name`,
-	} {
-		got := ""
-		if err := CheckCamera(name); err != nil {
-			got = err.Error()
-		}
-		if got != want {
-			t.Errorf("%q: got %q, want %q", name, got, want)
-		}
 	}
 }
 

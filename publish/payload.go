@@ -46,7 +46,7 @@ type CameraStats struct {
 	Latency map[string]Percentiles
 }
 
-// Percentiles is how long a stage took over the last interval.
+// Percentiles is how long a stage took for the newest frames, 512 at most.
 type Percentiles struct{ P50, P95, P99 time.Duration }
 
 // Settings is what can be changed on a camera while it runs.

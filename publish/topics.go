@@ -3,7 +3,6 @@ package publish
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -65,20 +64,6 @@ func DefaultDeliveries(qos byte) Deliveries {
 		d[k] = Delivery{QoS: qos, Retain: !k.Happens()}
 	}
 	return d
-}
-
-// reserved are the device's own topics, which no camera may be named after.
-var reserved = []string{"status", "stats", "cmd", "diagnostics"}
-
-// CheckCamera says why name can't be a camera's topic level, or nil.
-func CheckCamera(name string) error {
-	if err := CheckLevel(name); err != nil {
-		return err
-	}
-	if slices.Contains(reserved, name) {
-		return fmt.Errorf("%q is a topic of the device itself (as are %s): choose another name", name, strings.Join(reserved, ", "))
-	}
-	return nil
 }
 
 // CheckLevel says why name can't be one level of a topic for a device or a

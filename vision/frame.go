@@ -46,8 +46,8 @@ type Frame struct {
 	// Source names where the picture comes from: a device, a redacted URL, a file.
 	Source string
 	// Capture is how long the source waited for the picture, Decode how long it
-	// took to turn it into Format.
-	Capture, Decode time.Duration
+	// took to turn it into Format, Prepare how long turning, masking and cutting took.
+	Capture, Decode, Prepare time.Duration
 
 	// Owner and Buffer let the producer take its buffer back without an
 	// allocation a frame; both are the producer's business.

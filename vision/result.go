@@ -16,7 +16,7 @@ type Timing struct {
 	// Capture is the wait for the source to deliver, Decode the way from what it
 	// delivered to BGR, Queue the wait for the classifier.
 	Capture, Decode, Queue time.Duration
-	// Preprocess brings the picture to the model's input, Invoke is the model's
+	// Preprocess turns, masks and cuts the picture and brings it to the model's input, Invoke is the model's
 	// own run, Postprocess the way from its output to labels.
 	Preprocess, Invoke, Postprocess time.Duration
 	// Total runs from CapturedAt to the finished result, decoding included.

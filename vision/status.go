@@ -5,14 +5,15 @@ import "time"
 // CameraState is what a camera is doing, as published on <camera>/status.
 type CameraState string
 
+// The states of a camera.
 const (
-	// CameraOffline: there is no picture; opening is tried again and again.
+	// CameraOffline says that there is no picture; opening is tried again and again.
 	CameraOffline CameraState = "offline"
-	// CameraOnline: pictures arrive.
+	// CameraOnline says that pictures arrive.
 	CameraOnline CameraState = "online"
-	// CameraStalled: the camera is open, but no new picture arrives.
+	// CameraStalled says that the camera is open, but no new picture arrives.
 	CameraStalled CameraState = "stalled"
-	// CameraPaused: somebody asked it to rest.
+	// CameraPaused says that somebody asked it to rest.
 	CameraPaused CameraState = "paused"
 )
 

@@ -30,6 +30,14 @@ type gate struct {
 // transports is the process's gate, as the variable is the process's.
 var transports gate
 
+// prepare sets the variable before any native code runs. Later changes replace its value only;
+// adding a variable would move the environment from under other threads that read it.
+func (g *gate) prepare() {
+	if err := g.enter(context.Background(), transportOptions(capture.DefaultConfig())); err == nil {
+		g.leave()
+	}
+}
+
 // enter waits for its turn and sets the options; leave must follow when the opening is over.
 func (g *gate) enter(ctx context.Context, options string) error {
 	for {

@@ -31,6 +31,7 @@ const readSlack = 500 * time.Millisecond
 // Opener opens the kinds auto, v4l2, libcamera, rtsp, http, file and gstreamer. What a camera
 // grants of the size, rate and format it was asked for is logged to log.
 func Opener(log *slog.Logger) capture.Opener {
+	transports.prepare()
 	return func(ctx context.Context, cfg capture.Config) (capture.Source, error) {
 		quiet()
 		spec, err := capture.ParseSource(cfg.Source)

@@ -86,7 +86,9 @@ func (o opening) ask(ctx context.Context) (status int, err error) {
 	}
 	defer conn.Close()
 	if deadline, ok := ctx.Deadline(); ok {
-		conn.SetDeadline(deadline)
+		if err := conn.SetDeadline(deadline); err != nil {
+			return 0, err
+		}
 	}
 	if scheme == "rtsps" {
 		host, _, _ := net.SplitHostPort(hostPort)

@@ -40,7 +40,6 @@ func newConfigCommand(runtimes []string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
 		Short: "Check, print and describe the configuration",
-		// A command that can't run would ignore what it is given, as in `config chekc`.
 	}
 	cmd.AddCommand(newConfigCheckCommand(), newConfigPrintCommand(), &cobra.Command{
 		Use:   "defaults",

@@ -46,7 +46,6 @@ func newModelCommand() *cobra.Command {
 		Short: "List, get, build and check models",
 		Long: `Models are .tflite files in the models folder, each with a manifest that holds its labels, its preprocessing and
 its origin. "pull" makes one of a network's official weights, on this machine.`,
-		// A command that can't run would ignore what it is given, as in "model lst".
 	}
 	cmd.AddCommand(
 		newModelListCommand(), newModelPullCommand(), newModelBuildCommand(), newModelAddCommand(),

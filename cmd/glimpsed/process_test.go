@@ -24,6 +24,7 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 
 	"github.com/glimpsed/glimpsed/infer/infertest"
+	"github.com/glimpsed/glimpsed/infer/litert"
 )
 
 // tiny is a model file with its labels, small enough to be built in the test.
@@ -31,6 +32,9 @@ type tiny struct{ model, labels, library string }
 
 func newTiny(t *testing.T) tiny {
 	t.Helper()
+	if !litert.Built {
+		t.Skip("needs LiteRT: this binary was built without cgo")
+	}
 	dir := t.TempDir()
 	m := tiny{
 		model: filepath.Join(dir, "tiny.tflite"), labels: filepath.Join(dir, "labels.txt"),

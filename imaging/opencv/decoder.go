@@ -6,9 +6,10 @@ import (
 	"errors"
 	"fmt"
 
+	"gocv.io/x/gocv"
+
 	"github.com/glimpsed/glimpsed/imaging"
 	"github.com/glimpsed/glimpsed/vision"
-	"gocv.io/x/gocv"
 )
 
 // Available says whether this binary was built with OpenCV.
@@ -30,9 +31,8 @@ var reduced = map[int]gocv.IMReadFlag{
 // the rest because libpng writes its warnings, such as one for every picture with an old colour profile, to
 // standard error, past the daemon's log. OpenCV's own picture is reused from call to call.
 type Decoder struct {
-	mat     gocv.Mat
-	other   imaging.GoDecoder
-	scratch []byte
+	mat   gocv.Mat
+	other imaging.GoDecoder
 }
 
 var _ imaging.Decoder = (*Decoder)(nil)

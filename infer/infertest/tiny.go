@@ -58,10 +58,9 @@ func (m Tiny) Build() []byte {
 	tensors := append(append([]Tensor{}, m.Inputs...), m.Output)
 	inputs := len(m.Inputs)
 	buffers := []flatbuffers.UOffsetT{buffer(b, nil)}
-	weights := Tensor{}
 	if len(m.Weights) > 0 {
 		n := len(m.Weights) / m.Output.Shape[len(m.Output.Shape)-1]
-		weights = Tensor{Shape: []int{m.Output.Shape[len(m.Output.Shape)-1], n}, Type: m.Inputs[0].Type, Scale: m.WeightScale}
+		weights := Tensor{Shape: []int{m.Output.Shape[len(m.Output.Shape)-1], n}, Type: m.Inputs[0].Type, Scale: m.WeightScale}
 		if weights.Type == TypeUint8 {
 			weights.ZeroPoint = 128
 		}

@@ -16,6 +16,9 @@ import (
 	"github.com/glimpsed/glimpsed/infer"
 )
 
+// Built says whether this binary can open LiteRT.
+const Built = true
+
 // FileName is the name of LiteRT's shared library.
 const FileName = "libLiteRt.so"
 

@@ -9,6 +9,9 @@ import (
 	"github.com/glimpsed/glimpsed/vision"
 )
 
+// Built says whether this binary can open LiteRT.
+const Built = false
+
 // FileName is the name of LiteRT's shared library.
 const FileName = "libLiteRt.so"
 

@@ -202,3 +202,44 @@ func TestRangesMustFit(t *testing.T) {
 		})
 	}
 }
+
+// Neighbouring weights that would overflow 16 bits in VPMADDUBSW are held back,
+// unless the caller knows better.
+func TestNeighboursDoNotSaturate(t *testing.T) {
+	g := small(t)
+	for _, full := range []bool{false, true} {
+		m := int8Model(t, g, convert.Int8Options{FullPairs: full})
+		most := 0
+		for _, op := range m.Operators {
+			if op.Op != tflite.Conv2D {
+				continue
+			}
+			weights := m.Tensors[op.Inputs[1]]
+			in := weights.Shape[3]
+			for from := 0; from < len(weights.Data); from += in {
+				for i := from; i+1 < from+in; i += 2 {
+					sum := int(int8(weights.Data[i])) + int(int8(weights.Data[i+1]))
+					most = max(most, sum, -sum)
+				}
+			}
+		}
+		if (most > 128) != full {
+			t.Errorf("with FullPairs %v neighbours add up to %d", full, most)
+		}
+	}
+}
+
+// With float output the softmax is computed in float: eight bits would leave
+// steps of 1/256.
+func TestSoftmaxBehindFloatOutput(t *testing.T) {
+	g := small(t).WithSoftmax()
+	m := int8Model(t, g, convert.Int8Options{FloatIO: true})
+	last := m.Operators[len(m.Operators)-1]
+	if last.Op != tflite.Softmax || m.Tensors[last.Inputs[0]].Type != tflite.Float32 {
+		t.Errorf("the last operator is %v of %v", last.Op, m.Tensors[last.Inputs[0]].Type)
+	}
+	m = int8Model(t, g, convert.Int8Options{})
+	if out := m.Tensors[m.Outputs[0]]; out.Type != tflite.Int8 || out.Quant.Scale[0] != 1.0/256 {
+		t.Errorf("output is %v, %+v", out.Type, out.Quant)
+	}
+}

@@ -50,7 +50,8 @@ type lowering struct {
 	// codes has the quantisation of each activation; nil makes a float model.
 	codes map[*graph.Tensor]tflite.Quantization
 	// means are those of ActivationRanges, for bias correction.
-	means map[string][]float32
+	means     map[string][]float32
+	fullPairs bool
 }
 
 func newLowering(g *graph.Graph, codes map[*graph.Tensor]tflite.Quantization) *lowering {

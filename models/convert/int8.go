@@ -19,6 +19,9 @@ type Int8Options struct {
 	// what rounding the weights does to the mean of each channel, where the
 	// ranges carry means.
 	NoBiasCorrection bool
+	// FullPairs lets weights take any code; see rowCoder for what is otherwise
+	// held back, and for which processors.
+	FullPairs bool
 }
 
 // Int8 makes the eight-bit model. The ranges must hold every activation of the
@@ -28,6 +31,7 @@ func Int8(g *graph.Graph, ranges quantize.ActivationRanges, o Int8Options) (*tfl
 		return nil, fmt.Errorf("converting %s: %w", g.Name, err)
 	}
 	l := newLowering(g, codes(g, ranges))
+	l.fullPairs = o.FullPairs
 	if !o.NoBiasCorrection {
 		l.means = ranges.Means
 	}
@@ -38,29 +42,45 @@ func Int8(g *graph.Graph, ranges quantize.ActivationRanges, o Int8Options) (*tfl
 			tflite.Operator{Op: tflite.Quantize, Version: 1, Inputs: []int{outer}, Outputs: []int{input}})
 		input = outer
 	}
-	for _, n := range g.Nodes {
+	nodes, inner := g.Nodes, g.Output
+	if last := nodes[len(nodes)-1]; o.FloatIO && last.Op == graph.Softmax {
+		// In float it keeps its resolution, and XNNPACK takes it.
+		nodes, inner = nodes[:len(nodes)-1], last.Inputs[0]
+	}
+	for _, n := range nodes {
 		if err := l.node(n); err != nil {
 			return nil, fmt.Errorf("converting %s: %v: %w", g.Name, n, err)
 		}
 	}
-	output := l.index[g.Output]
+	output := l.index[inner]
 	if o.FloatIO {
-		outer := l.add(tflite.Tensor{Name: g.Output.Name + "/float", Type: tflite.Float32, Shape: g.Output.Shape})
-		l.model.Operators = append(l.model.Operators,
-			tflite.Operator{Op: tflite.Dequantize, Version: 2, Inputs: []int{output}, Outputs: []int{outer}})
-		output = outer
+		output = l.dequantize(inner)
+		if inner != g.Output {
+			probabilities := l.add(tflite.Tensor{Name: g.Output.Name, Type: tflite.Float32, Shape: g.Output.Shape})
+			l.model.Operators = append(l.model.Operators, tflite.Operator{
+				Op: tflite.Softmax, Version: 1, Inputs: []int{output}, Outputs: []int{probabilities},
+				Options: tflite.SoftmaxOptions{Beta: 1},
+			})
+			output = probabilities
+		}
 	}
 	l.model.Inputs, l.model.Outputs = []int{input}, []int{output}
 	l.sign()
 	return l.model, nil
 }
 
-// The codes of int8 activations, and of symmetric weights: −128 is left out so
-// that kernels may negate.
+// dequantize appends the conversion of an activation to float.
+func (l *lowering) dequantize(t *graph.Tensor) int {
+	outer := l.add(tflite.Tensor{Name: t.Name + "/float", Type: tflite.Float32, Shape: t.Shape})
+	l.model.Operators = append(l.model.Operators,
+		tflite.Operator{Op: tflite.Dequantize, Version: 2, Inputs: []int{l.index[t]}, Outputs: []int{outer}})
+	return outer
+}
+
+// The codes of int8 activations.
 const (
-	codeMin   = -128
-	codeMax   = 127
-	weightMax = 127
+	codeMin = -128
+	codeMax = 127
 )
 
 // probability is the quantisation that the specification fixes for the outputs
@@ -149,50 +169,48 @@ const maxBias = 1 << 30
 func (l *lowering) quantized(n *graph.Node) (weights, bias int, err error) {
 	in, out := l.codes[n.Inputs[0]], l.codes[n.Output]
 	channels := n.Output.Channels()
-	q := tflite.Quantization{Scale: make([]float32, channels), ZeroPoint: make([]int64, channels), Axis: 0}
-	// Element i of channel c of the weights: rows of a convolution's filter are
-	// channels, of a depthwise filter columns.
-	each, at := len(n.Weights)/channels, func(c, i int) int { return c*(len(n.Weights)/channels) + i }
+	each := len(n.Weights) / channels
+	wq := tflite.Quantization{Scale: make([]float32, channels), ZeroPoint: make([]int64, channels)}
+	bq := tflite.Quantization{Scale: make([]float32, channels), ZeroPoint: make([]int64, channels)}
+	// Rows of a convolution's filter are output channels; of a depthwise filter
+	// columns are.
+	coder := rowCoder{row: make([]float64, each), codes: make([]float64, each)}
+	at := func(c, i int) int { return c*each + i }
 	if n.Op == graph.Depthwise {
-		q.Axis, at = 3, func(c, i int) int { return i*channels + c }
+		wq.Axis, at = 3, func(c, i int) int { return i*channels + c }
+	} else if !l.fullPairs {
+		coder.group = n.Inputs[0].Channels()
 	}
+	data, biases := make([]byte, len(n.Weights)), make([]byte, 4*channels)
+	means := l.means[n.Inputs[0].Name]
 	least := leastFactor * float64(out.Scale[0]) / float64(in.Scale[0])
 	for c := range channels {
-		var reach float64
 		for i := range each {
-			reach = max(reach, math.Abs(float64(n.Weights[at(c, i)])))
+			coder.row[i] = float64(n.Weights[at(c, i)])
 		}
-		scale := max(reach/weightMax, least, math.Abs(float64(n.Bias[c]))/(maxBias*float64(in.Scale[0])))
-		q.Scale[c] = float32(scale)
-	}
-	data := make([]byte, len(n.Weights))
-	biases := make([]byte, 4*channels)
-	means := l.means[n.Inputs[0].Name]
-	b := tflite.Quantization{Scale: make([]float32, channels), ZeroPoint: make([]int64, channels)}
-	for c := range channels {
-		scale := float64(q.Scale[c])
 		value := float64(n.Bias[c])
-		for i := range each {
-			w := float64(n.Weights[at(c, i)])
-			code := min(max(math.RoundToEven(w/scale), -weightMax), weightMax)
+		wq.Scale[c] = float32(max(coder.scale(), least, math.Abs(value)/(maxBias*float64(in.Scale[0]))))
+		scale := float64(wq.Scale[c])
+		coder.encode(scale)
+		for i, code := range coder.codes {
 			data[at(c, i)] = byte(int8(code))
 			if means != nil {
 				from := c
 				if n.Op == graph.Conv {
 					from = i % len(means)
 				}
-				value -= (code*scale - w) * float64(means[from])
+				value -= (code*scale - coder.row[i]) * float64(means[from])
 			}
 		}
-		b.Scale[c] = in.Scale[0] * q.Scale[c]
-		code := math.RoundToEven(value / float64(b.Scale[c]))
+		bq.Scale[c] = in.Scale[0] * wq.Scale[c]
+		code := math.RoundToEven(value / float64(bq.Scale[c]))
 		if math.Abs(code) > math.MaxInt32 || code != code {
 			return 0, 0, fmt.Errorf("bias %d, %v, does not fit 32 bits", c, value)
 		}
 		binary.LittleEndian.PutUint32(biases[4*c:], uint32(int32(code)))
 	}
 	name := n.Output.Name
-	weights = l.add(tflite.Tensor{Name: name + "/weights", Type: tflite.Int8, Shape: weightShape(n), Data: data, Quant: q})
-	bias = l.add(tflite.Tensor{Name: name + "/bias", Type: tflite.Int32, Shape: []int{channels}, Data: biases, Quant: b})
+	weights = l.add(tflite.Tensor{Name: name + "/weights", Type: tflite.Int8, Shape: weightShape(n), Data: data, Quant: wq})
+	bias = l.add(tflite.Tensor{Name: name + "/bias", Type: tflite.Int32, Shape: []int{channels}, Data: biases, Quant: bq})
 	return weights, bias, nil
 }

@@ -22,7 +22,7 @@ func freeSpace(path string) (uint64, bool) {
 	if unix.Statfs(filepath.Dir(path), &s) != nil {
 		return 0, false
 	}
-	return uint64(s.Bavail) * uint64(s.Bsize), true
+	return s.Bavail * uint64(s.Bsize), true
 }
 
 func isNoSpace(err error) bool {

@@ -84,7 +84,7 @@ func newMirror(t *testing.T, size int) *mirror {
 	m := &mirror{data: make([]byte, size), etag: `"v1"`}
 	_, _ = rng.Read(m.data)
 	m.Server = httptest.NewServer(m)
-	t.Cleanup(m.Server.Close)
+	t.Cleanup(m.Close)
 	return m
 }
 
@@ -162,12 +162,11 @@ func wantNoFile(t *testing.T, path string, part int) {
 		t.Errorf("%s exists after an error", path)
 	}
 	info, err := os.Stat(path + PartSuffix)
-	if got := 0; err == nil {
-		if got = int(info.Size()); got != part {
-			t.Errorf("the part file has %d bytes, want %d", got, part)
-		}
-	} else if part > 0 {
+	switch {
+	case err != nil && part > 0:
 		t.Errorf("no part file, want one of %d bytes", part)
+	case err == nil && info.Size() != int64(part):
+		t.Errorf("the part file has %d bytes, want %d", info.Size(), part)
 	}
 }
 

@@ -2,10 +2,8 @@ package download
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -106,14 +104,3 @@ func (p *partFile) remove() {
 }
 
 func (p *partFile) close() { _ = p.f.Close() }
-
-// Discard removes what an unfinished download of path left behind.
-func Discard(path string) error {
-	var errs []error
-	for _, p := range []string{path + PartSuffix, path + PartSuffix + metaSuffix} {
-		if err := os.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
-}

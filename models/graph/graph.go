@@ -13,6 +13,7 @@ const (
 	Depthwise
 	// Add and Mul work element by element; Mul's second input may be [1,1,1,C].
 	Add
+	// Mul is like Add.
 	Mul
 	// MaxPool takes the maximum of a window.
 	MaxPool
@@ -46,8 +47,9 @@ type Activation uint8
 const (
 	// Linear is no activation.
 	Linear Activation = iota
-	// ReLU is max(x, 0), ReLU6 min(max(x, 0), 6).
+	// ReLU is max(x, 0).
 	ReLU
+	// ReLU6 is min(max(x, 0), 6).
 	ReLU6
 	// Swish is x·sigmoid(x). TensorFlow Lite can't fuse it: the Builder makes a
 	// Logistic and a Mul of it, so no Node has it.

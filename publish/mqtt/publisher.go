@@ -239,7 +239,7 @@ func (p *Publisher) Run(ctx context.Context) error {
 			p.said = outage{}
 		}
 		if ctx.Err() == nil {
-			p.failed("lost the connection to the MQTT broker", lossReason(err, s.broker, p.cfg.KeepAlive))
+			p.failed(true, lossReason(err, s.broker, p.cfg.KeepAlive))
 		}
 	}
 }
@@ -269,7 +269,7 @@ func (p *Publisher) dialAll(ctx context.Context) *session {
 		}
 		reasons = append(reasons, connectFailure(err, b, p.cfg.ConnectTimeout))
 	}
-	p.failed("no connection to an MQTT broker: trying again until there is one", strings.Join(reasons, "; "))
+	p.failed(false, strings.Join(reasons, "; "))
 	return nil
 }
 

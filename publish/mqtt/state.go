@@ -47,7 +47,7 @@ type outage struct {
 }
 
 // failed notes why there is no connection. Each reason is logged once an outage.
-func (p *Publisher) failed(what, reason string) {
+func (p *Publisher) failed(lost bool, reason string) {
 	p.change(func(st *State) { st.Connected, st.Broker, st.Reason = false, "", reason })
 	if p.said.over && time.Since(p.lostAt) >= stableAfter {
 		p.said = outage{} // the end that was logged was none
@@ -57,7 +57,11 @@ func (p *Publisher) failed(what, reason string) {
 	}
 	if !p.said.reasons[reason] && len(p.said.reasons) < 16 {
 		p.said.reasons[reason], p.said.over = true, false
-		p.log.Warn(what, "reason", reason)
+		if lost {
+			p.log.Warn("lost the connection to the MQTT broker", "reason", reason)
+		} else {
+			p.log.Warn("no connection to an MQTT broker: trying again until there is one", "reason", reason)
+		}
 	}
 }
 

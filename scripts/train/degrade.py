@@ -293,7 +293,7 @@ def add_grain(rng, picture, strength, coloured):
 def dark(rng, picture):
     kind = choose(rng, {"gain": 4, "gamma": 3, "both": 2, "night": 2, "crush": 1})
     if kind == "gain":
-        gain = log_uniform(rng, 0.04, 0.34)
+        gain = log_uniform(rng, 0.06, 0.34)
         picture = tone(picture, lambda x: gain * x)
     elif kind == "gamma":
         gamma = log_uniform(rng, 2.6, 7)
@@ -317,8 +317,8 @@ def dark(rng, picture):
     if mean > 62:  # a bright scene under a weak recipe
         gain = rng.uniform(15, 55) / mean
         picture = tone(picture, lambda x: gain * x)
-    elif picture.std() < 2.0 and mean < 4:  # nothing left to see would be a covered lens
-        gain = 4 / max(picture.std(), 0.4)
+    elif picture.std() < 4.0 and mean < 8:  # nothing left to see would be a covered lens
+        gain = 5 / max(picture.std(), 0.5)
         picture = tone(picture, lambda x: gain * x)
     if chance(rng, 0.5):
         picture = add_grain(rng, picture, rng.uniform(0.3, 2.5), coloured=chance(rng, 0.6))

@@ -18,8 +18,9 @@ import photos
 
 MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
 STD = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
-# more of what has the most kinds, and of what everything else is mistaken for
-CLASS_SHARE = np.array([{"clear": 1.6, "scrambled": 1.8, "covered": 1.3}.get(name, 1.0) for name in degrade.LABELS])
+# more of what has the most kinds; clear pictures come as twins of degraded ones, too
+CLASS_SHARE = np.array([{"clear": 0.8, "scrambled": 1.8, "covered": 1.3}.get(name, 1.0) for name in degrade.LABELS])
+CLEAR_TWIN = {"scrambled": 0.5, "color_cast": 0.3, "noisy": 0.3, "blurred": 0.2, "overexposed": 0.15}
 CLASS_SHARE /= CLASS_SHARE.sum()
 CELLS = 14
 CELL = degrade.INPUT_SIZE // CELLS
@@ -27,21 +28,29 @@ FULL_WIDTH = 64  # channels of a ResNet-18's first layer
 
 
 class Degraded(Dataset):
-    """Item i is always the same: the 224-pixel input, where it changed (14 x 14 cells, 0..255) and its label."""
+    """Item i is always the same: a list of one picture, or of two of the same scene, one degraded and one clear.
+
+    A picture is its 224-pixel input, the cells of it that changed (14 x 14, 0..1) and its label.
+    """
 
     def __init__(self, pictures, seed):
         self.pictures, self.seed = pictures, seed
 
     def __getitem__(self, index):
         rng = np.random.default_rng([self.seed, index])
-        label = int(rng.choice(len(CLASS_SHARE), p=CLASS_SHARE))
-        after, before = degrade.sample(rng, self.pictures, degrade.LABELS[label])
+        number = int(rng.choice(len(CLASS_SHARE), p=CLASS_SHARE))
+        label = degrade.LABELS[number]
+        after, before = degrade.sample(rng, self.pictures, label)
         after = degrade.to_input(after)
         changed = np.ones((CELLS, CELLS), np.float32)
-        if degrade.LABELS[label] in ("scrambled", "covered"):  # the defect may be in a part of the picture only
+        if label in ("scrambled", "covered"):  # the defect may be in a part of the picture only
             difference = np.abs(after.astype(np.int16) - degrade.to_input(before)).max(axis=2) > 24
-            changed = difference.reshape(CELLS, CELL, CELLS, CELL).mean(axis=(1, 3))
-        return after, changed.astype(np.float32), label
+            changed = difference.reshape(CELLS, CELL, CELLS, CELL).mean(axis=(1, 3), dtype=np.float32)
+        item = [(after, changed, number)]
+        if rng.random() < CLEAR_TWIN.get(label, 0):
+            twin = degrade.to_input(degrade.mild_sensor(rng, before))
+            item.append((twin, changed, degrade.LABELS.index("clear")))
+        return item
 
 
 class Replay:
@@ -56,28 +65,34 @@ class Replay:
         self.kept = []
 
     def batches(self, first, steps, fresh, batch, size):
-        """`steps` batches with `fresh` new pictures each, the first of them number `first` of the seed."""
+        """`steps` batches with `fresh` new items each, the first of them number `first` of the seed.
+
+        Kept items fill a batch up to `batch` pictures, or one more; the first batches are smaller.
+        """
         rng = np.random.default_rng([self.seed, first, 1])
         order = range(first, first + steps * fresh)
         extra = {"num_workers": self.workers, "prefetch_factor": 4} if self.workers else {}
-        for item in DataLoader(Degraded(self.pictures, self.seed), fresh, sampler=order, collate_fn=list, **extra):
-            shown = list(item)
-            if self.kept:
-                shown += [self.kept[i] for i in rng.integers(len(self.kept), size=batch - fresh)]
-            for new in item if self.capacity else []:
+        for new in DataLoader(Degraded(self.pictures, self.seed), fresh, sampler=order, collate_fn=list, **extra):
+            shown = list(new)
+            count = sum(map(len, shown))
+            while self.kept and count < batch:
+                shown.append(self.kept[rng.integers(len(self.kept))])
+                count += len(shown[-1])
+            for item in new if self.capacity else []:
                 if len(self.kept) < self.capacity:
-                    self.kept.append(new)
+                    self.kept.append(item)
                 else:
-                    self.kept[rng.integers(self.capacity)] = new
-            crops = np.stack([crop(rng, picture, changed, size) for picture, changed, _ in shown])
-            yield torch.from_numpy(crops), torch.tensor([label for _, _, label in shown])
+                    self.kept[rng.integers(self.capacity)] = item
+            crops, labels = zip(*[pair for item in shown for pair in crop(rng, item, size)])
+            yield torch.from_numpy(np.stack(crops)), torch.tensor(labels)
 
 
-def crop(rng, picture, changed, size):
-    """A random crop, mirrored or not: of four, the one with most of the change."""
-    y, x = max(rng.integers(0, degrade.INPUT_SIZE - size + 1, (4, 2)), key=lambda at: seen(changed, at, size))
-    part = picture[y : y + size, x : x + size]
-    return part[:, ::-1] if rng.random() < 0.5 else part
+def crop(rng, item, size):
+    """The item's pictures and labels in one random crop, mirrored or not: of four, the one with most of the change."""
+    places = rng.integers(0, degrade.INPUT_SIZE - size + 1, (4, 2))
+    y, x = max(places, key=lambda at: seen(item[0][1], at, size))
+    mirror = -1 if rng.random() < 0.5 else 1
+    return [(picture[y : y + size, x : x + size][:, ::mirror], label) for picture, _, label in item]
 
 
 def seen(changed, at, size):
@@ -210,7 +225,7 @@ def arguments():
         type=parse_stage,
         nargs="+",
         default=["16:112:16:64:2500", "16:160:16:64:500", "64:160:12:32:150", "64:224:12:24:80"],
-        help="what is trained in turn, each as width : crop size : new pictures a step : pictures a step : steps",
+        help="what is trained in turn, each as width : crop size : new items a step : pictures a step : steps",
     )
     parser.add_argument("--lr", type=float, default=2e-3, help="peak learning rate of AdamW, one cycle for each width")
     parser.add_argument("--lr-wider", type=float, default=3e-4, help="the same for a widened network")
@@ -321,8 +336,8 @@ def main():
     print(f"{len(pictures)} training pictures, from step {trainer.step}", flush=True)
     if not args.export_only:
         trainer.run()
+    settle_batch_norm(trainer.ema, pictures, args.seed + 1000, args.settle_pictures, args.device, args.workers)
     final = widen(trainer.ema, FULL_WIDTH, args.device)
-    settle_batch_norm(final, pictures, args.seed + 1000, args.settle_pictures, args.device, args.workers)
     path = args.out / "resnet18-camera-health.pth"
     export(final, path)
     print(f"wrote {path}", flush=True)
