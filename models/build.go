@@ -38,7 +38,7 @@ type Options struct {
 	// input's quantisation.
 	Preprocess *arch.Preprocess
 
-	// Float makes a float32 model; what follows up to Method is then not used.
+	// Float makes a float32 model; what follows up to FullPairs is then not used.
 	Float bool
 	// FloatIO gives an int8 model float input and output.
 	FloatIO bool
@@ -57,9 +57,10 @@ type Options struct {
 	// run by OpenVINO on an x86 processor without VNNI, which would then saturate.
 	FullPairs bool
 
-	// Softmax makes the outputs probabilities instead of logits. Eight bits then
-	// tell probabilities apart by 1/256 only, so it is off by default and whoever
-	// runs the model applies the softmax.
+	// Softmax makes the outputs probabilities instead of logits. Eight bits tell
+	// probabilities apart by 1/256 only, and XNNPACK has no such operator, so
+	// whoever runs an int8 model had better apply the softmax. With FloatIO it is
+	// computed in float.
 	Softmax bool
 	// About fills the file's metadata but for normalisation and labels. Its Name
 	// is the architecture if empty.

@@ -7,9 +7,11 @@ import (
 )
 
 // deviations is how many standard deviations from the mean a range reaches when
-// nothing but batch-norm statistics is known. Measured with EfficientNet-Lite0
-// over ImageNet pictures.
-const deviations = 6
+// nothing but batch-norm statistics is known. Activations have long tails: with
+// EfficientNet-Lite0 over 500 ImageNet pictures the predictions diverge from
+// float32 by (KL) 0.378 with 4, 0.052 with 5, 0.0079 with 6, 0.0054 with 8,
+// 0.0065 with 10 and 0.0129 with 16.
+const deviations = 8
 
 // FromBatchNormMethod is the Method of ranges that no picture was used for.
 const FromBatchNormMethod = "batch-norm statistics"

@@ -9,6 +9,7 @@ import (
 	"net"
 	"sync"
 	"syscall"
+	"time"
 
 	mochi "github.com/mochi-mqtt/server/v2"
 )
@@ -87,13 +88,51 @@ func (b *Broker) URL() string {
 	return fmt.Sprintf("tcp://%s", net.JoinHostPort(host.String(), fmt.Sprint(addr.Port)))
 }
 
-// Close disconnects all clients and frees the port.
+// Close lets subscribers have what was published last, the farewell above all, then
+// disconnects all clients and frees the port.
 func (b *Broker) Close() error {
 	var err error
 	b.close.Do(func() {
+		b.drain()
 		if err = b.server.Close(); err != nil {
 			err = fmt.Errorf("stopping the embedded broker: %w", err)
 		}
 	})
 	return err
+}
+
+// drain waits until subscribers have acknowledged what is on its way to them. What goes to them
+// at QoS 0 can't be seen, so it takes a moment in any case.
+func (b *Broker) drain() {
+	const atLeast, atMost = 50 * time.Millisecond, 300 * time.Millisecond
+	if b.connected() == 0 {
+		return
+	}
+	start := time.Now()
+	for {
+		time.Sleep(atLeast / 5)
+		took := time.Since(start)
+		if took >= atMost || took >= atLeast && !b.waiting() {
+			return
+		}
+	}
+}
+
+func (b *Broker) connected() int {
+	n := 0
+	for _, c := range b.server.Clients.GetAll() {
+		if !c.Net.Inline && !c.Closed() {
+			n++
+		}
+	}
+	return n
+}
+
+func (b *Broker) waiting() bool {
+	for _, c := range b.server.Clients.GetAll() {
+		if !c.Closed() && c.State.Inflight.Len() > 0 {
+			return true
+		}
+	}
+	return false
 }
