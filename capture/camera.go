@@ -24,6 +24,9 @@ const (
 // process should be started anew.
 var ErrStuck = errors.New("too many native calls never returned")
 
+// Starting is a camera's reason before anything was found out about it.
+const Starting = "starting"
+
 // Options are what a Camera is given beside its Config.
 type Options struct {
 	// Logger; nil: slog.Default.
@@ -86,7 +89,7 @@ func New(cfg Config, open Opener, opts Options) *Camera {
 	}
 	c.log = c.log.With("camera", cfg.Name)
 	c.status = vision.CameraStatus{
-		Camera: cfg.Name, State: vision.CameraOffline, Reason: "starting", Since: now, Source: c.redacted,
+		Camera: cfg.Name, State: vision.CameraOffline, Reason: Starting, Since: now, Source: c.redacted,
 	}
 	c.applyRate()
 	return c

@@ -172,16 +172,19 @@ func (c Config) Validate() error {
 		}
 		errs = append(errs, cam.Validate(path))
 		if model, _ := c.ModelOf(i); cam.Labels != "" && !isModelFile(model) {
-			bad(path+".labels", "only goes with a .tflite file as the model; %s brings its own labels", model)
+			bad(path+".labels", "only goes with a .tflite file as the model, which is %s", model)
 		}
 	}
 	if c.Model == "" {
 		bad("model", "must be auto, a model's name or a .tflite file")
 	}
 	if c.Labels != "" && !isModelFile(c.Model) {
-		bad("labels", "only goes with a .tflite file as the model; %s brings its own labels", c.Model)
+		bad("labels", "only goes with a .tflite file as the model, which is %s", c.Model)
 	}
-	errs = append(errs, c.Infer.Validate("infer"), c.MQTT.Validate("mqtt"), c.Broker.Validate("broker"))
+	errs = append(errs, c.Infer.Validate("infer"), c.MQTT.Validate("mqtt"))
+	if c.EmbeddedBroker() {
+		errs = append(errs, c.Broker.Validate("broker"))
+	}
 	if c.Web.Listen != "" {
 		if err := checkListen(c.Web.Listen); err != nil {
 			bad("web.listen", "%w", err)

@@ -9,7 +9,7 @@ import (
 // later lists keys that are accepted although this build does nothing with them yet.
 // A line goes away with the change that brings its feature.
 var later = []struct{ key, text string }{
-	{"mqtt.outbox.mode", "this build has no outbox yet: what the broker can't take now is lost"},
+	{"mqtt.outbox.mode", "this build has no outbox on disk yet: what waits for the broker is kept in memory"},
 	{"mqtt.commands", "this build takes no commands yet"},
 	{"web.listen", "this build has no web page yet"},
 }
@@ -23,7 +23,9 @@ func unbuilt(tree *value) Findings {
 	defaults := valueOf(tree.node, reflect.ValueOf(Defaults()))
 	var out Findings
 	for _, l := range later {
-		if v := tree.find(l.key); v.leaf != defaults.find(l.key).leaf {
+		v := tree.find(l.key)
+		off := v.leaf == "" || v.leaf == "off"
+		if !off && v.leaf != defaults.find(l.key).leaf {
 			out.add(v.origin, l.key, "%s", l.text)
 		}
 	}

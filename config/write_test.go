@@ -172,9 +172,13 @@ func TestNotices(t *testing.T) {
 	if n := Notices(c); len(n) > 0 {
 		t.Errorf("the defaults have notices: %v", n)
 	}
-	c.MQTT.Outbox.Mode, c.MQTT.Commands, c.Web.Listen = "always", "all", ""
+	c.MQTT.Outbox.Mode, c.MQTT.Commands, c.Web.Listen = "always", "all", "127.0.0.1:9000"
 	if n := Notices(c); len(n) != len(later) {
 		t.Errorf("notices are %v, want one for each of %v", n, later)
+	}
+	c.MQTT.Outbox.Mode, c.MQTT.Commands, c.Web.Listen = "off", "off", ""
+	if n := Notices(c); len(n) > 0 {
+		t.Errorf("what is switched off has notices: %v", n)
 	}
 	for _, l := range later {
 		if root := newSpec(nil); valueOf(root, reflect.ValueOf(c)).find(l.key).node.isLeaf() == false {

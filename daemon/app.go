@@ -158,10 +158,11 @@ func (a *App) openCameras() error {
 				return err
 			}
 			a.models[modelKey{ref, labels}] = m
-			a.log.Info("model ready", "model", m.Name, "sha256", m.SHA256, "runtime", m.Runtime, "labels", len(m.Labels))
+			attrs := []any{"model", m.Name, "sha256", m.SHA256, "runtime", m.Runtime, "labels", len(m.Labels)}
 			if m.Note != "" {
-				a.log.Info("model chosen", "note", m.Note)
+				attrs = append(attrs, "note", m.Note)
 			}
+			a.log.Info("model ready", attrs...)
 		}
 		classifier, err := m.Classifier(infer.ClassifierOptions{Top: a.cfg.Infer.Top, Crop: cfg.Crop})
 		if err != nil {
@@ -199,11 +200,13 @@ func (a *App) Run(ctx context.Context) error { return a.run(ctx, func() {}) }
 func (a *App) run(ctx context.Context, lastLook func()) error {
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServing()
-	var serve group
+	telling, stopTelling := context.WithCancel(serving)
+	defer stopTelling()
+	var serve, tell group
 	serve.start(func() error { return a.mqtt.Run(serving) })
 	serve.start(func() error { return feedWatchdog(serving, a.log, &a.progress) })
-	serve.start(func() error { a.tellDiagnostics(serving); return nil })
-	serve.start(func() error { a.tellStats(serving); return nil })
+	tell.start(func() error { a.tellDiagnostics(telling); return nil })
+	tell.start(func() error { a.tellStats(telling); return nil })
 	for _, c := range a.cameras {
 		a.cameraChanged(c.capture.Status())
 		a.publish(a.encoder.Settings(publish.Settings{Camera: c.cfg.Name, Enabled: true, FPS: c.cfg.FPS, Model: c.model.Name}))
@@ -232,6 +235,8 @@ func (a *App) run(ctx context.Context, lastLook func()) error {
 	notify(a.log, sd.SdNotifyStopping)
 	a.log.Info("stopping", "results", a.results.Load())
 	stopLooking()
+	stopTelling()
+	<-tell.done() // they wait for nothing, and would publish to a publisher that is closed
 	return errors.Join(err, a.stop(&look, &classify, &serve, stopServing))
 }
 
@@ -317,6 +322,7 @@ func (a *App) publish(m publish.Message) publish.Ack {
 func (a *App) cameraChanged(s vision.CameraStatus) {
 	a.publish(a.encoder.CameraStatus(s))
 	a.publish(a.encoder.CameraDiagnostics(s))
+	a.wake()
 }
 
 // wake has the diagnostics looked through.

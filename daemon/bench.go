@@ -121,16 +121,31 @@ func (r *BenchReport) fullSpeed(ctx context.Context, cfg config.Config, frames i
 	}
 	m := app.cameras[0].model
 	r.Model, r.SHA256, r.Runtime = m.Name, m.SHA256, m.Runtime
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		// A source that can't be opened would be tried again until the time is up.
+		for ctx.Err() == nil {
+			time.Sleep(100 * time.Millisecond)
+			s := app.cameras[0].capture.Status()
+			if s.State != vision.CameraOnline && s.Reason != capture.Starting && !s.Ended && app.results.Load() == 0 {
+				cancel()
+			}
+		}
+	}()
 	var rss int64
-	err = app.run(ctx, func() { rss, _ = board.Resident() })
+	var status vision.CameraStatus
+	err = app.run(ctx, func() {
+		rss, _ = board.Resident()
+		status = app.cameras[0].capture.Status()
+	})
 	if err != nil && ctx.Err() == nil {
 		return err
 	}
 	mu.Lock()
 	defer mu.Unlock()
 	if results <= warmUp {
-		s := app.cameras[0].capture.Status()
-		return fmt.Errorf("camera %s (%s): only %d results within the time given; %s", s.Camera, s.Source, results, s.Reason)
+		return fmt.Errorf("camera %s (%s): only %d results: %s", status.Camera, status.Source, results, status.Reason)
 	}
 	r.Frames = results - warmUp
 	r.FPS = float64(r.Frames) / ended.Sub(began).Seconds()

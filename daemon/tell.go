@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/glimpsed/glimpsed/board"
+	"github.com/glimpsed/glimpsed/capture"
 	"github.com/glimpsed/glimpsed/publish"
+	"github.com/glimpsed/glimpsed/vision"
 )
 
 // lookThrough is how often problems are looked for that nobody reports.
@@ -62,6 +64,11 @@ func (a *App) problems() []string {
 	for _, c := range a.cameras {
 		if fault := c.pipeline.Fault(); fault != "" {
 			out = append(out, fmt.Sprintf("camera %s: %s", c.cfg.Name, fault))
+		}
+		if s := c.capture.Status(); s.Frames+s.Reconnects > 0 || s.Reason != capture.Starting {
+			if s.State == vision.CameraOffline || s.State == vision.CameraStalled {
+				out = append(out, fmt.Sprintf("camera %s is %s: %s", c.cfg.Name, s.State, s.Reason))
+			}
 		}
 	}
 	slices.Sort(out)

@@ -39,6 +39,14 @@ model or another. A picture that can't be read is named on standard error, the o
 			if format != "text" && format != "json" {
 				return usageError{fmt.Errorf("--format %s: want text or json", format)}
 			}
+			if cmd.Flags().Changed("top") && top < 1 {
+				return usageError{fmt.Errorf("--top %d: want at least 1", top)}
+			}
+			switch vision.Crop(crop) {
+			case "", vision.CropCenter, vision.CropLetterbox, vision.CropStretch:
+			default:
+				return usageError{fmt.Errorf("--crop %s: want center, letterbox or stretch", crop)}
+			}
 			loaded, err := source.load()
 			if err != nil {
 				return err
@@ -55,7 +63,7 @@ model or another. A picture that can't be read is named on standard error, the o
 				return err
 			}
 			defer m.Close()
-			if m.Note != "" {
+			if m.Note != "" && (model == "" || model == models.Auto) {
 				fmt.Fprintf(cmd.ErrOrStderr(), "glimpsed: %s\n", m.Note)
 			}
 			c, err := m.Classifier(infer.ClassifierOptions{Top: top, Crop: vision.Crop(crop)})

@@ -36,9 +36,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitDone
 	}
 	var findings config.Findings
-	if errors.As(err, &findings) {
+	var said loggedError
+	switch {
+	case errors.As(err, &said):
+	case errors.As(err, &findings):
 		fmt.Fprintln(stderr, err) // each line begins with a place
-	} else {
+	default:
 		fmt.Fprintf(stderr, "glimpsed: %v\n", err)
 	}
 	return exitCode(err)

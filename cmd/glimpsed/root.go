@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"regexp"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -20,11 +22,14 @@ func newRootCommand() *cobra.Command {
 		Short: "Looks through a camera and says on MQTT what it sees",
 		Long: `glimpsed takes camera frames, runs an INT8 image classifier on the CPU and publishes the best labels
 with their timing on MQTT. One config file tunes it: see "glimpsed config defaults".`,
+		Version:       buildVersion(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())}
+		// pflag quotes the Go function that didn't like a number.
+		text := parseNoise.ReplaceAllString(err.Error(), "")
+		return usageError{fmt.Errorf("%s (see %s --help)", text, cmd.CommandPath())}
 	})
 	root.AddCommand(
 		newRunCommand(),
@@ -35,9 +40,14 @@ with their timing on MQTT. One config file tunes it: see "glimpsed config defaul
 		newModelCommand(),
 		newVersionCommand(),
 	)
+	// cobra adds these two when it runs, too late for wrapArgs.
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
 	wrapArgs(root)
 	return root
 }
+
+var parseNoise = regexp.MustCompile(`strconv\.\w+: parsing "[^"]*": `)
 
 // wrapArgs marks complaints about arguments as wrong usage, for every command.
 func wrapArgs(cmd *cobra.Command) {
@@ -54,8 +64,12 @@ func wrapArgs(cmd *cobra.Command) {
 	}
 	if check != nil {
 		cmd.Args = func(cmd *cobra.Command, args []string) error {
-			if err := check(cmd, args); err != nil {
-				return usageError{fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())}
+			err := check(cmd, args)
+			if err != nil && !cmd.HasSubCommands() && strings.HasPrefix(err.Error(), "unknown command") {
+				err = fmt.Errorf("it takes no arguments, got %q", args[0]) // cobra.NoArgs speaks of commands
+			}
+			if err != nil {
+				return usageError{fmt.Errorf("%s: %w (see %s --help)", cmd.CommandPath(), err, cmd.CommandPath())}
 			}
 			return nil
 		}

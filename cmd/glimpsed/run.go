@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os/signal"
 	"strings"
@@ -41,27 +43,59 @@ Without mqtt.broker it is its own broker, on 127.0.0.1:1883 unless broker.listen
 				log.Warn("configuration", "notice", notice.String())
 			}
 			opts := daemon.Options{Log: log, Frames: frames}
-			if print {
-				opts.Print = cmd.OutOrStdout()
-			}
-			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+			// SIGHUP is what a terminal sends that is closed.
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 			defer stop()
 			// After the first signal the next one finds Go's own handling: it ends the process.
 			context.AfterFunc(ctx, stop)
+			if print {
+				// Nobody reads any more, as in `glimpsed run --print | head`: stop in order.
+				signal.Ignore(syscall.SIGPIPE)
+				opts.Print = &reader{w: cmd.OutOrStdout(), gone: stop}
+			}
 			app, err := daemon.New(cfg, opts)
 			if err != nil {
-				return err
+				return logged(log, err)
 			}
 			if print {
 				sayTopics(cmd, cfg, app)
 			}
-			return app.Run(ctx)
+			return logged(log, app.Run(ctx))
 		},
 	}
 	source.add(cmd)
 	cmd.Flags().Uint64Var(&frames, "frames", 0, "end after this many results; 0: never")
 	cmd.Flags().BoolVar(&print, "print", false, "print a line for each result")
 	return cmd
+}
+
+// loggedError was told to the log already.
+type loggedError struct{ error }
+
+func (l loggedError) Unwrap() error { return l.error }
+
+// logged logs what ends the daemon, so that it is found where everything else is.
+func logged(log *slog.Logger, err error) error {
+	if err == nil {
+		return nil
+	}
+	log.Error("glimpsed ends", "error", err)
+	return loggedError{err}
+}
+
+// reader is whoever reads the printed lines.
+type reader struct {
+	w    io.Writer
+	gone func()
+}
+
+func (r *reader) Write(b []byte) (int, error) {
+	n, err := r.w.Write(b)
+	if errors.Is(err, syscall.EPIPE) {
+		r.gone()
+		return len(b), nil
+	}
+	return n, err
 }
 
 // sayTopics tells a person where to find the results.

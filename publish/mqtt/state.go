@@ -38,13 +38,19 @@ func (p *Publisher) stateLocked() State {
 }
 
 // outage is what was logged about the present trouble. One that comes and goes in
-// quick succession counts as one.
+// quick succession counts as one, and is logged again at growing intervals.
 type outage struct {
 	since   time.Time
 	reasons map[string]bool
 	// over says that the end was logged.
 	over bool
+	// logged is when its beginning was logged last, quiet how long it isn't again.
+	logged time.Time
+	quiet  time.Duration
 }
+
+// quietMax is how seldom a connection that comes and goes for ever is logged.
+const quietMax = time.Hour
 
 // failed notes why there is no connection. Each reason is logged once an outage.
 func (p *Publisher) failed(lost bool, reason string) {
@@ -55,8 +61,14 @@ func (p *Publisher) failed(lost bool, reason string) {
 	if p.said.reasons == nil {
 		p.said.since, p.said.reasons = time.Now(), map[string]bool{}
 	}
-	if !p.said.reasons[reason] && len(p.said.reasons) < 16 {
+	now := time.Now()
+	again := p.said.over && now.Sub(p.said.logged) >= p.said.quiet
+	if again || !p.said.reasons[reason] && len(p.said.reasons) < 16 {
 		p.said.reasons[reason], p.said.over = true, false
+		p.said.logged, p.said.quiet = now, min(max(2*p.said.quiet, stableAfter), quietMax)
+		if again {
+			p.said.since = now
+		}
 		if lost {
 			p.log.Warn("lost the connection to the MQTT broker", "reason", reason)
 		} else {

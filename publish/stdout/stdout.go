@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -45,8 +46,10 @@ func (p *Publisher) Publish(_ context.Context, m publish.Message) (publish.Ack, 
 		if i > 0 {
 			b = append(b, ", "...)
 		}
-		b = appendPrintable(b, c.Label)
-		b = strconv.AppendFloat(append(b, ' '), float64(c.Score), 'f', 2, 32)
+		// Labels of ImageNet list their synonyms; here the first is enough.
+		name, _, _ := strings.Cut(c.Label, ",")
+		b = appendPrintable(b, name)
+		b = strconv.AppendFloat(append(b, ' '), float64(c.Score), 'f', 3, 32)
 	}
 	width := utf8.RuneCount(b[start:])
 	b, p.labels = pad(b, width, p.labels)

@@ -35,10 +35,10 @@ func TestLines(t *testing.T) {
 		}
 	}
 	want := "" +
-		"15:04:05.123 front  tabby 0.62, tiger cat 0.21, Egyptian cat 0.08  invoke 23.0 ms, total 31.0 ms\n" +
-		"15:04:05.123 front  bagel 1.00                                     invoke 123.0 ms, total 131.0 ms\n" +
-		"15:04:05.123 driveway  tabby 0.62, tiger cat 0.21                     invoke  9.0 ms, total 17.0 ms\n" +
-		"15:04:05.123 front     crêpe\ufffd[2J 0.50                                 invoke  9.0 ms, total 17.0 ms\n"
+		"15:04:05.123 front  tabby 0.620, tiger cat 0.210, Egyptian cat 0.080  invoke 23.0 ms, total 31.0 ms\n" +
+		"15:04:05.123 front  bagel 0.999                                       invoke 123.0 ms, total 131.0 ms\n" +
+		"15:04:05.123 driveway  tabby 0.620, tiger cat 0.210                      invoke  9.0 ms, total 17.0 ms\n" +
+		"15:04:05.123 front     crêpe\ufffd[2J 0.500                                   invoke  9.0 ms, total 17.0 ms\n"
 	if got := out.String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
