@@ -43,6 +43,16 @@ func OpenModel(store *models.Store, ref, labels string, cfg infer.Config) (*Mode
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrModel, err)
 	}
+	m, err := OpenFound(found, cfg)
+	if err != nil {
+		return nil, err
+	}
+	m.Note = note
+	return m, nil
+}
+
+// OpenFound is OpenModel for a model of which everything is known already.
+func OpenFound(found vision.Model, cfg infer.Config) (*Model, error) {
 	runtime, open, err := kinds.Runtime(cfg.Runtime)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrModel, err)
@@ -51,7 +61,7 @@ func OpenModel(store *models.Store, ref, labels string, cfg infer.Config) (*Mode
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrModel, err)
 	}
-	m := &Model{Model: found, Runtime: runtime, Note: note, shared: infer.Share(interp)}
+	m := &Model{Model: found, Runtime: runtime, shared: infer.Share(interp)}
 	// Trying it once finds labels and shapes that don't fit before any camera is opened.
 	if _, err := m.Classifier(infer.ClassifierOptions{}); err != nil {
 		return nil, errors.Join(fmt.Errorf("%w: %w", ErrModel, err), m.Close())

@@ -5,17 +5,12 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/glimpsed/glimpsed/capture"
 	"github.com/glimpsed/glimpsed/daemon"
-	"github.com/glimpsed/glimpsed/imaging"
 	"github.com/glimpsed/glimpsed/infer"
-	"github.com/glimpsed/glimpsed/kinds"
 	"github.com/glimpsed/glimpsed/models"
 	"github.com/glimpsed/glimpsed/vision"
 )
@@ -66,15 +61,16 @@ model or another. A picture that can't be read is named on standard error, the o
 			if m.Note != "" && (model == "" || model == models.Auto) {
 				fmt.Fprintf(cmd.ErrOrStderr(), "glimpsed: %s\n", m.Note)
 			}
-			c, err := m.Classifier(infer.ClassifierOptions{Top: top, Crop: vision.Crop(crop)})
+			p, err := newPictureClassifier(m, infer.ClassifierOptions{Top: top, Crop: vision.Crop(crop)})
 			if err != nil {
 				return err
 			}
+			defer p.close()
 			files, err := pictures(args)
 			if err != nil {
 				return err
 			}
-			return classifyAll(cmd, c, files, format)
+			return classifyAll(cmd, p, files, format)
 		},
 	}
 	source.add(cmd)
@@ -95,32 +91,6 @@ func first(values ...string) string {
 	return ""
 }
 
-// pictures replaces every folder by the pictures in it.
-func pictures(args []string) ([]string, error) {
-	var files []string
-	for _, arg := range args {
-		info, err := os.Stat(arg)
-		if err != nil || !info.IsDir() {
-			files = append(files, arg) // reading it will say what is wrong
-			continue
-		}
-		entries, err := os.ReadDir(arg)
-		if err != nil {
-			return nil, fmt.Errorf("reading a folder of pictures: %w", err)
-		}
-		before := len(files)
-		for _, e := range entries {
-			if !e.IsDir() && capture.IsPicture(e.Name()) {
-				files = append(files, filepath.Join(arg, e.Name()))
-			}
-		}
-		if len(files) == before {
-			return nil, fmt.Errorf("%s: no pictures in this folder", arg)
-		}
-	}
-	return files, nil
-}
-
 // classified is a picture's part of the JSON output.
 type classified struct {
 	File   string             `json:"file"`
@@ -134,25 +104,17 @@ type label struct {
 	Score float64 `json:"score"`
 }
 
-// minSide lets large JPEGs be decoded at reduced scale: twice what any model of the catalogue
-// resizes to, so that the antialiased resize still has the last word.
-const minSide = 512
-
-func classifyAll(cmd *cobra.Command, c *infer.Classifier, files []string, format string) error {
-	decoder, err := kinds.NewDecoder()
-	if err != nil {
-		return err
-	}
-	defer decoder.Close()
+func classifyAll(cmd *cobra.Command, p *pictureClassifier, files []string, format string) error {
 	done := []classified{}
 	failures := 0
 	for _, file := range files {
-		one, err := classifyFile(decoder, c, file)
+		top, timing, err := p.classify(file)
 		if err != nil {
 			failures++
 			fmt.Fprintf(cmd.ErrOrStderr(), "glimpsed: %v\n", err)
 			continue
 		}
+		one := newClassified(file, top, timing)
 		if format == "text" {
 			printClassified(cmd.OutOrStdout(), one)
 		}
@@ -172,33 +134,18 @@ func classifyAll(cmd *cobra.Command, c *infer.Classifier, files []string, format
 	return nil
 }
 
-func classifyFile(decoder imaging.Decoder, c *infer.Classifier, file string) (classified, error) {
-	start := time.Now()
-	data, err := imaging.ReadFile(file, imaging.DefaultLimits())
-	if err != nil {
-		return classified{}, err
-	}
-	frame, err := decoder.Decode(data, imaging.Options{MinSide: minSide})
-	if err != nil {
-		return classified{}, fmt.Errorf("%s: %w", file, err)
-	}
-	frame.Source = file
-	decoded := time.Now()
-	top, timing, err := c.Classify(nil, frame)
-	if err != nil {
-		return classified{}, err
-	}
+func newClassified(file string, top []vision.Classification, timing fileTiming) classified {
 	one := classified{File: file, Timing: map[string]float64{
-		"decode":      ms(decoded.Sub(start)),
+		"decode":      ms(timing.decode),
 		"preprocess":  ms(timing.Preprocess),
 		"invoke":      ms(timing.Invoke),
 		"postprocess": ms(timing.Postprocess),
-		"total":       ms(time.Since(start)),
+		"total":       ms(timing.total),
 	}}
 	for _, t := range top {
 		one.Top = append(one.Top, label{t.Label, t.Index, round(float64(t.Score), 4)})
 	}
-	return one, nil
+	return one
 }
 
 func printClassified(w io.Writer, c classified) {

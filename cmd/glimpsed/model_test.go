@@ -3,16 +3,11 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"image"
-	"image/color"
-	"image/draw"
-	"image/png"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/glimpsed/glimpsed/models"
 	"github.com/glimpsed/glimpsed/models/tflite"
 )
 
@@ -81,6 +76,10 @@ func TestModelCommands(t *testing.T) {
 		{"model pull resnet18 --mirror " + dir, nil, exitFailed, []string{"there is no " + filepath.Join(dir, "resnet18-f37072fd.pth")}},
 		{"model pull resnet18 --from " + file, nil, exitFailed, []string{"wrong size", "46830571"}},
 		{"model pull resnet18 --calibrate " + filepath.Join(dir, "none"), nil, exitFailed, []string{"calibrating: stat ", "no such file"}},
+		{"model pull resnet18 --calibrate " + filepath.Join(dir, "none.mp4"), nil, exitFailed, []string{"calibrating: stat ", "no such file"}},
+		{"model pull resnet18 --calibrate " + filepath.Join(dir, "*.jpg"), nil, exitFailed, []string{"calibrating: ", "*.jpg: no file matches"}},
+		{"model pull resnet18 --calibrate ftp://camera", nil, exitFailed, []string{"calibrating: source: ftp:// is no kind of source"}},
+		{"model pull resnet18 --calibrate . --calibrate-frames 0", nil, exitUsage, []string{"--calibrate-frames 0: must be 1 or above"}},
 		{"model pull resnet18 --calibrate . --float", nil, exitUsage, []string{"exclude each other"}},
 		{"model build --arch resnet18 --labels l.txt", nil, exitUsage, []string{"--weights is missing"}},
 		{"model build --arch resnet5 --labels imagenet --weights w.pth", nil, exitFailed, []string{`"resnet5" is unknown`}},
@@ -117,46 +116,5 @@ func TestModelListJSON(t *testing.T) {
 	if l := lines[0]; l.Name != "resnet18" || l.State != "available" || l.WeightsSize != 46_830_571 || l.Top1 != 69.758 || l.Verification != "SHA-256" ||
 		l.Source != "https://download.pytorch.org/models/resnet18-f37072fd.pth" {
 		t.Errorf("%+v", l)
-	}
-}
-
-// A calibration picture must be prepared as the network's own pictures are: red first, normalised.
-func TestCalibrationPictures(t *testing.T) {
-	dir := t.TempDir()
-	orange := image.NewRGBA(image.Rect(0, 0, 300, 260))
-	draw.Draw(orange, orange.Bounds(), image.NewUniform(color.RGBA{R: 255, G: 128, B: 0, A: 255}), image.Point{}, draw.Src)
-	var picture bytes.Buffer
-	if err := png.Encode(&picture, orange); err != nil {
-		t.Fatal(err)
-	}
-	for name, data := range map[string][]byte{"a.png": picture.Bytes(), "b.png": []byte("no picture"), "notes.txt": nil} {
-		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	p, err := models.ArchitecturePreprocessing("efficientnet_lite0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	files, err := pictures([]string{dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var warnings bytes.Buffer
-	count := 0
-	for values, err := range calibrationPictures(files, p, &warnings) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		count++
-		want := [3]float32{1, 1.0 / 128, -127.0 / 128}
-		for i, v := range values {
-			if len(values) != 224*224*3 || v != want[i%3] {
-				t.Fatalf("value %d of %d is %v, want %v", i, len(values), v, want[i%3])
-			}
-		}
-	}
-	if count != 1 || !strings.Contains(warnings.String(), "b.png") {
-		t.Errorf("%d pictures, warnings %q", count, &warnings)
 	}
 }

@@ -35,6 +35,8 @@ with their timing on MQTT. One config file tunes it: see "glimpsed config defaul
 		newRunCommand(),
 		newClassifyCommand(),
 		newBenchCommand(),
+		newMeasureCommand(),
+		newEvalCommand(),
 		newCamerasCommand(),
 		newConfigCommand(kinds.Runtimes()),
 		newModelCommand(),

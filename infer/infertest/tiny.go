@@ -86,6 +86,12 @@ func (m Tiny) Build() []byte {
 	operator := operator(b, opInputs, []int32{int32(inputs)}, kind)
 	graph := subgraph(b, tables, inIndexes, []int32{int32(inputs)}, operator)
 
+	return finish(b, op, graph, buffers, 0)
+}
+
+// finish writes the table of the whole model, whose operators are all of one kind. signatures
+// is a vector, or 0.
+func finish(b *flatbuffers.Builder, op int32, graph flatbuffers.UOffsetT, buffers []flatbuffers.UOffsetT, signatures flatbuffers.UOffsetT) []byte {
 	b.StartObject(4) // OperatorCode
 	b.PrependInt8Slot(0, int8(op), 0)
 	b.PrependInt32Slot(2, 1, 1)
@@ -100,6 +106,7 @@ func (m Tiny) Build() []byte {
 	b.PrependUOffsetTSlot(2, graphs, 0)
 	b.PrependUOffsetTSlot(3, description, 0)
 	b.PrependUOffsetTSlot(4, buffersVec, 0)
+	b.PrependUOffsetTSlot(7, signatures, 0)
 	b.FinishWithFileIdentifier(b.EndObject(), []byte("TFL3"))
 	return b.FinishedBytes()
 }
@@ -171,9 +178,9 @@ func operator(b *flatbuffers.Builder, inputs, outputs []int32, kind byte) flatbu
 	return b.EndObject()
 }
 
-func subgraph(b *flatbuffers.Builder, tensors []flatbuffers.UOffsetT, inputs, outputs []int32, op flatbuffers.UOffsetT) flatbuffers.UOffsetT {
+func subgraph(b *flatbuffers.Builder, tensors []flatbuffers.UOffsetT, inputs, outputs []int32, operators ...flatbuffers.UOffsetT) flatbuffers.UOffsetT {
 	tensorsAt, in, out := vector(b, tensors), int32s(b, inputs), int32s(b, outputs)
-	ops := vector(b, []flatbuffers.UOffsetT{op})
+	ops := vector(b, operators)
 	name := b.CreateString("main")
 	b.StartObject(5)
 	b.PrependUOffsetTSlot(0, tensorsAt, 0)

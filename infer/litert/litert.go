@@ -42,18 +42,22 @@ func dlopen(path string) (*library, error) {
 	return &library{c: c}, nil
 }
 
-// interpreter is one compiled model with its buffers.
-type interpreter struct {
-	lib           *library
-	what          string
-	input, output infer.TensorSpec
+// compiled is one compiled model with its buffers.
+type compiled struct {
+	lib     *library
+	what    string
+	input   infer.TensorSpec
+	outputs []infer.TensorSpec
 
-	mu    sync.Mutex // guards all below; Close waits for a running Invoke
+	mu    sync.Mutex // guards all below; Close waits for a running model
 	model *C.gl_model
 	data  modelData
 	// failure is where native code reports to, here so that Invoke doesn't allocate.
 	failure C.gl_failure
 }
+
+// interpreter is a compiled classifier.
+type interpreter struct{ *compiled }
 
 // Open compiles a model for the CPU. It must have exactly one input and one
 // output, each float32, int8 or uint8. Errors name the model and what to do.
@@ -62,6 +66,20 @@ func Open(model vision.Model, opts infer.Options) (infer.Interpreter, error) {
 	if model.Path == "" {
 		what = "embedded model " + model.Name
 	}
+	c, err := compile(what, model, opts, func(inputs, outputs int) error {
+		if inputs != 1 || outputs != 1 {
+			return fmt.Errorf("not a classifier: it has %d inputs and %d outputs instead of one each; use a model that takes one picture and gives one score a label", inputs, outputs)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return interpreter{c}, nil
+}
+
+// compile opens a model whose numbers of inputs and outputs are accepted.
+func compile(what string, model vision.Model, opts infer.Options, accept func(inputs, outputs int) error) (*compiled, error) {
 	path, err := FindLibrary(opts.Library)
 	if err != nil {
 		return nil, err
@@ -74,50 +92,66 @@ func Open(model vision.Model, opts infer.Options) (infer.Interpreter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", what, err)
 	}
-	it := &interpreter{lib: lib, what: what, data: data}
+	c := &compiled{lib: lib, what: what, data: data}
 	threads := opts.Threads
 	if threads <= 0 {
 		threads = runtime.NumCPU()
 	}
-	if err := it.open(threads); err != nil {
-		_ = it.Close()
+	if err := c.open(threads, accept); err != nil {
+		_ = c.Close()
 		return nil, fmt.Errorf("opening %s: %w", what, err)
 	}
-	return it, nil
+	return c, nil
 }
 
-func (it *interpreter) open(threads int) error {
-	it.lib.mu.Lock()
-	defer it.lib.mu.Unlock()
-	it.model = C.gl_open(it.lib.c, unsafe.Pointer(&it.data.bytes[0]), C.size_t(len(it.data.bytes)), &it.failure)
-	if it.model == nil {
-		return fmt.Errorf("%w: it is cut short or damaged; get the .tflite file again", it.failed())
+func (m *compiled) open(threads int, accept func(inputs, outputs int) error) error {
+	m.lib.mu.Lock()
+	defer m.lib.mu.Unlock()
+	m.model = C.gl_open(m.lib.c, unsafe.Pointer(&m.data.bytes[0]), C.size_t(len(m.data.bytes)), &m.failure)
+	if m.model == nil {
+		return fmt.Errorf("%w: it is cut short or damaged; get the .tflite file again", m.failed())
 	}
 	var signatures, inputs, outputs C.size_t
-	C.gl_counts(it.model, &signatures, &inputs, &outputs)
-	if inputs != 1 || outputs != 1 {
-		return fmt.Errorf("not a classifier: it has %d inputs and %d outputs instead of one each; use a model that takes one picture and gives one score a label", inputs, outputs)
+	C.gl_counts(m.model, &signatures, &inputs, &outputs)
+	if err := accept(int(inputs), int(outputs)); err != nil {
+		return err
 	}
-	var in, out C.gl_spec
-	if C.gl_describe(it.model, &in, &out, &it.failure) != 0 {
-		return it.failed()
+	var in C.gl_spec
+	outs := make([]C.gl_spec, outputs)
+	if C.gl_describe(m.model, &in, unsafe.SliceData(outs), &m.failure) != 0 {
+		return m.failed()
 	}
 	// What can't be run is refused by its name before the runtime sees it.
-	if _, err := spec("input", &in); err != nil {
+	if err := m.specify(&in, outs); err != nil {
 		return err
 	}
-	if _, err := spec("output", &out); err != nil {
+	if C.gl_compile(m.model, C.int(threads), &in, unsafe.SliceData(outs), &m.failure) != 0 {
+		return fmt.Errorf("%w: LiteRT cannot run this model; use one made of TensorFlow Lite's built-in operations", m.failed())
+	}
+	if err := m.specify(&in, outs); err != nil {
 		return err
 	}
-	if C.gl_compile(it.model, C.int(threads), &in, &out, &it.failure) != 0 {
-		return fmt.Errorf("%w: LiteRT cannot run this model; use one made of TensorFlow Lite's built-in operations", it.failed())
+	if size := int(C.gl_input_size(m.model)); size != m.input.Bytes() {
+		return fmt.Errorf("the buffer of its input has %d bytes, the tensor %d", size, m.input.Bytes())
 	}
-	it.input, _ = spec("input", &in)
-	it.output, _ = spec("output", &out)
-	var inLen, outLen C.size_t
-	C.gl_buffer_sizes(it.model, &inLen, &outLen)
-	if it.input.Bytes() != int(inLen) || it.output.Bytes() != int(outLen) {
-		return fmt.Errorf("its buffers have %d and %d bytes, its tensors %d and %d", inLen, outLen, it.input.Bytes(), it.output.Bytes())
+	for i, o := range m.outputs {
+		if size := int(C.gl_output_size(m.model, C.size_t(i))); size != o.Bytes() {
+			return fmt.Errorf("the buffer of its output %q has %d bytes, the tensor %d", o.Name, size, o.Bytes())
+		}
+	}
+	return nil
+}
+
+// specify takes over what native code says of the tensors.
+func (m *compiled) specify(in *C.gl_spec, outs []C.gl_spec) (err error) {
+	if m.input, err = spec("input", in); err != nil {
+		return err
+	}
+	m.outputs = make([]infer.TensorSpec, len(outs))
+	for i := range outs {
+		if m.outputs[i], err = spec("output", &outs[i]); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -178,26 +212,26 @@ var statuses = map[int]string{
 }
 
 // failed puts what native code reported into words.
-func (it *interpreter) failed() error {
-	name := statuses[int(it.failure.status)]
+func (m *compiled) failed() error {
+	name := statuses[int(m.failure.status)]
 	if name == "" {
 		name = "failed"
 	}
-	text := fmt.Sprintf("%s: %s (status %d)", C.GoString(it.failure.call), name, int(it.failure.status))
-	if detail := strings.Join(strings.FieldsFunc(C.GoString(&it.failure.detail[0]), func(r rune) bool { return r == '\n' }), " / "); detail != "" {
+	text := fmt.Sprintf("%s: %s (status %d)", C.GoString(m.failure.call), name, int(m.failure.status))
+	if detail := strings.Join(strings.FieldsFunc(C.GoString(&m.failure.detail[0]), func(r rune) bool { return r == '\n' }), " / "); detail != "" {
 		text += ": " + detail
 	}
 	return errors.New(text)
 }
 
-func (it *interpreter) Input() infer.TensorSpec  { return it.input }
-func (it *interpreter) Output() infer.TensorSpec { return it.output }
+func (it interpreter) Input() infer.TensorSpec  { return it.input }
+func (it interpreter) Output() infer.TensorSpec { return it.outputs[0] }
 
 // Invoke runs the model.
-func (it *interpreter) Invoke(input, output []byte) error {
-	if len(input) != it.input.Bytes() || len(output) != it.output.Bytes() {
+func (it interpreter) Invoke(input, output []byte) error {
+	if len(input) != it.input.Bytes() || len(output) != it.outputs[0].Bytes() {
 		return fmt.Errorf("running %s: input of %d and output of %d bytes, want %d and %d",
-			it.what, len(input), len(output), it.input.Bytes(), it.output.Bytes())
+			it.what, len(input), len(output), it.input.Bytes(), it.outputs[0].Bytes())
 	}
 	it.mu.Lock()
 	defer it.mu.Unlock()
@@ -213,18 +247,18 @@ func (it *interpreter) Invoke(input, output []byte) error {
 }
 
 // Close frees the model. It may be called again.
-func (it *interpreter) Close() error {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	it.lib.mu.Lock()
-	defer it.lib.mu.Unlock()
-	if it.model != nil {
-		C.gl_close(it.model)
-		it.model = nil
+func (m *compiled) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.lib.mu.Lock()
+	defer m.lib.mu.Unlock()
+	if m.model != nil {
+		C.gl_close(m.model)
+		m.model = nil
 	}
-	if it.data.release != nil {
-		it.data.release()
-		it.data = modelData{}
+	if m.data.release != nil {
+		m.data.release()
+		m.data = modelData{}
 	}
 	return nil
 }

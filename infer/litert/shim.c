@@ -69,8 +69,9 @@ struct gl_library {
 
 struct gl_model {
   gl_library *lib;
-  handle model, signature, compiled, in, out;
-  size_t signatures, inputs, outputs, in_len, out_len;
+  handle model, signature, compiled, in;
+  handle *outs;  // as many as outputs
+  size_t signatures, inputs, outputs;
 };
 
 enum {
@@ -193,13 +194,15 @@ static int describe(gl_model *m, handle tensor, gl_spec *s, gl_failure *f) {
   return 0;
 }
 
-int gl_describe(gl_model *m, gl_spec *input, gl_spec *output, gl_failure *f) {
+int gl_describe(gl_model *m, gl_spec *input, gl_spec *outputs, gl_failure *f) {
   handle tensor;
   TRY(m, LiteRtGetSignatureInputTensorByIndex, m->signature, 0, &tensor);
   int status = describe(m, tensor, input, f);
-  if (status) return status;
-  TRY(m, LiteRtGetSignatureOutputTensorByIndex, m->signature, 0, &tensor);
-  return describe(m, tensor, output, f);
+  for (size_t i = 0; i < m->outputs && !status; i++) {
+    TRY(m, LiteRtGetSignatureOutputTensorByIndex, m->signature, i, &tensor);
+    status = describe(m, tensor, &outputs[i], f);
+  }
+  return status;
 }
 
 // add_text hands options a TOML text under the given identifier; the options own it.
@@ -229,7 +232,24 @@ static int set_options(gl_model *m, handle options, int threads, gl_failure *f) 
   return status ? status : add_text(m, options, "runtime_options_string", "error_reporter_mode = 2\n", f);
 }
 
-int gl_compile(gl_model *m, int threads, gl_spec *in, gl_spec *out, gl_failure *f) {
+// settle_shapes asks for the shapes that the model runs with: sizes that the file
+// leaves open, such as the batch, are known after compiling.
+static int settle_shapes(gl_model *m, gl_spec *in, gl_spec *outs, gl_failure *f) {
+  gl_layout layout;
+  memset(&layout, 0, sizeof layout);
+  TRY(m, LiteRtGetCompiledModelInputTensorLayout, m->compiled, 0, 0, &layout);
+  in->type.layout = layout;
+  gl_layout *layouts = calloc(m->outputs, sizeof *layouts);
+  if (!layouts) return failed(m, f, "calloc", 2);
+  // Allocating the tensors now (the last argument) brings out what would otherwise
+  // fail at the first run.
+  int status = m->lib->LiteRtGetCompiledModelOutputTensorLayouts(m->compiled, 0, m->outputs, layouts, 1);
+  for (size_t i = 0; i < m->outputs && !status; i++) outs[i].type.layout = layouts[i];
+  free(layouts);
+  return status ? failed(m, f, "LiteRtGetCompiledModelOutputTensorLayouts", status) : 0;
+}
+
+int gl_compile(gl_model *m, int threads, gl_spec *in, gl_spec *outs, gl_failure *f) {
   handle options = NULL, need = NULL;
   TRY(m, LiteRtCreateOptions, &options);
   int status = set_options(m, options, threads, f);
@@ -238,47 +258,57 @@ int gl_compile(gl_model *m, int threads, gl_spec *in, gl_spec *out, gl_failure *
     if (status) failed(m, f, "LiteRtCreateCompiledModel", status);
   }
   m->lib->LiteRtDestroyOptions(options);
+  if (!status) status = settle_shapes(m, in, outs, f);
   if (status) return status;
 
-  // Sizes that the file leaves open, such as the batch, are settled by now.
-  gl_layout layout;
-  memset(&layout, 0, sizeof layout);
-  TRY(m, LiteRtGetCompiledModelInputTensorLayout, m->compiled, 0, 0, &layout);
-  in->type.layout = layout;
-  // Allocating the tensors now brings out what would otherwise fail at the first run.
-  TRY(m, LiteRtGetCompiledModelOutputTensorLayouts, m->compiled, 0, 1, &layout, 1);
-  out->type.layout = layout;
-
+  m->outs = calloc(m->outputs, sizeof *m->outs);
+  if (!m->outs) return failed(m, f, "calloc", 2);
   TRY(m, LiteRtGetCompiledModelInputBufferRequirements, m->compiled, 0, 0, &need);
   TRY(m, LiteRtCreateManagedTensorBufferFromRequirements, m->lib->env, &in->type, need, &m->in);
-  TRY(m, LiteRtGetTensorBufferPackedSize, m->in, &m->in_len);
-  TRY(m, LiteRtGetCompiledModelOutputBufferRequirements, m->compiled, 0, 0, &need);
-  TRY(m, LiteRtCreateManagedTensorBufferFromRequirements, m->lib->env, &out->type, need, &m->out);
-  TRY(m, LiteRtGetTensorBufferPackedSize, m->out, &m->out_len);
+  for (size_t i = 0; i < m->outputs; i++) {
+    TRY(m, LiteRtGetCompiledModelOutputBufferRequirements, m->compiled, 0, i, &need);
+    TRY(m, LiteRtCreateManagedTensorBufferFromRequirements, m->lib->env, &outs[i].type, need, &m->outs[i]);
+  }
   return 0;
 }
 
-void gl_buffer_sizes(const gl_model *m, size_t *in, size_t *out) {
-  *in = m->in_len;
-  *out = m->out_len;
+static size_t size_of(const gl_model *m, handle buffer) {
+  size_t size = 0;
+  return m->lib->LiteRtGetTensorBufferPackedSize(buffer, &size) ? 0 : size;
+}
+
+size_t gl_input_size(const gl_model *m) { return size_of(m, m->in); }
+
+size_t gl_output_size(const gl_model *m, size_t i) { return size_of(m, m->outs[i]); }
+
+int gl_run(gl_model *m, const void *in, size_t len, gl_failure *f) {
+  void *p = NULL;
+  TRY(m, LiteRtLockTensorBuffer, m->in, &p, kLockWrite);
+  memcpy(p, in, len);
+  TRY(m, LiteRtUnlockTensorBuffer, m->in);
+  TRY(m, LiteRtRunCompiledModel, m->compiled, 0, 1, &m->in, m->outputs, m->outs);
+  return 0;
+}
+
+int gl_read(gl_model *m, size_t i, void *out, size_t len, gl_failure *f) {
+  void *p = NULL;
+  TRY(m, LiteRtLockTensorBuffer, m->outs[i], &p, kLockRead);
+  memcpy(out, p, len);
+  TRY(m, LiteRtUnlockTensorBuffer, m->outs[i]);
+  return 0;
 }
 
 int gl_invoke(gl_model *m, const void *in, size_t in_len, void *out, size_t out_len, gl_failure *f) {
-  void *p = NULL;
-  TRY(m, LiteRtLockTensorBuffer, m->in, &p, kLockWrite);
-  memcpy(p, in, in_len);
-  TRY(m, LiteRtUnlockTensorBuffer, m->in);
-  TRY(m, LiteRtRunCompiledModel, m->compiled, 0, 1, &m->in, 1, &m->out);
-  TRY(m, LiteRtLockTensorBuffer, m->out, &p, kLockRead);
-  memcpy(out, p, out_len);
-  TRY(m, LiteRtUnlockTensorBuffer, m->out);
-  return 0;
+  int status = gl_run(m, in, in_len, f);
+  return status ? status : gl_read(m, 0, out, out_len, f);
 }
 
 void gl_close(gl_model *m) {
   if (!m) return;
   if (m->in) m->lib->LiteRtDestroyTensorBuffer(m->in);
-  if (m->out) m->lib->LiteRtDestroyTensorBuffer(m->out);
+  for (size_t i = 0; m->outs && i < m->outputs; i++)
+    if (m->outs[i]) m->lib->LiteRtDestroyTensorBuffer(m->outs[i]);
+  free(m->outs);
   if (m->compiled) m->lib->LiteRtDestroyCompiledModel(m->compiled);
   if (m->model) m->lib->LiteRtDestroyModel(m->model);
   free(m);

@@ -75,17 +75,26 @@ gl_model *gl_open(gl_library *lib, const void *data, size_t len, gl_failure *f);
 // first signature, the model has.
 void gl_counts(const gl_model *m, size_t *signatures, size_t *inputs, size_t *outputs);
 
-// gl_describe fills in what the model says of its first input and output.
-int gl_describe(gl_model *m, gl_spec *input, gl_spec *output, gl_failure *f);
+// gl_describe fills in what the model says of its first input and of its outputs,
+// of which there are as many as gl_counts says, in the order of the file's subgraph.
+int gl_describe(gl_model *m, gl_spec *input, gl_spec *outputs, gl_failure *f);
 
 // gl_compile prepares the model to run on the CPU with that many threads and
-// creates its buffers. It replaces the shapes in in and out by those it runs with.
-int gl_compile(gl_model *m, int threads, gl_spec *in, gl_spec *out, gl_failure *f);
+// creates its buffers. It replaces the shapes in in and outs by those it runs with.
+int gl_compile(gl_model *m, int threads, gl_spec *in, gl_spec *outs, gl_failure *f);
 
-// gl_buffer_sizes returns the lengths in bytes of the input and the output.
-void gl_buffer_sizes(const gl_model *m, size_t *in, size_t *out);
+// gl_input_size and gl_output_size return the lengths in bytes of the input and of
+// output i of a compiled model.
+size_t gl_input_size(const gl_model *m);
+size_t gl_output_size(const gl_model *m, size_t i);
 
-// gl_invoke copies in_len bytes in, runs the model and copies out_len bytes out.
+// gl_run copies len bytes in and runs the model.
+int gl_run(gl_model *m, const void *in, size_t len, gl_failure *f);
+
+// gl_read copies len bytes of output i out.
+int gl_read(gl_model *m, size_t i, void *out, size_t len, gl_failure *f);
+
+// gl_invoke is gl_run and gl_read of the first output, in one call from Go.
 int gl_invoke(gl_model *m, const void *in, size_t in_len, void *out, size_t out_len, gl_failure *f);
 
 // gl_rank returns a shape's number of dimensions, which a bit field hides from Go.

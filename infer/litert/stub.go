@@ -25,3 +25,18 @@ func Open(vision.Model, infer.Options) (infer.Interpreter, error) {
 	_, err := FindLibrary("")
 	return nil, err
 }
+
+// Runner runs a float32 model with any number of outputs, where LiteRT is built in.
+type Runner struct{}
+
+// OpenRunner says that this binary cannot run models with LiteRT.
+func OpenRunner([]byte, infer.Options) (*Runner, error) {
+	_, err := FindLibrary("")
+	return nil, err
+}
+
+// Run is never reached, since OpenRunner makes no Runner.
+func (*Runner) Run([]float32) ([][]float32, error) { return nil, infer.ErrUnavailable }
+
+// Close does nothing.
+func (*Runner) Close() error { return nil }

@@ -14,7 +14,10 @@ import (
 
 func TestStubSaysWhatToDo(t *testing.T) {
 	_, err := litert.Open(vision.Model{}, infer.Options{})
-	if !errors.Is(err, infer.ErrUnavailable) || !strings.Contains(err.Error(), "CGO_ENABLED=1") {
-		t.Errorf("error %v", err)
+	_, runnerErr := litert.OpenRunner(nil, infer.Options{})
+	for _, err := range []error{err, runnerErr} {
+		if !errors.Is(err, infer.ErrUnavailable) || !strings.Contains(err.Error(), "CGO_ENABLED=1") {
+			t.Errorf("error %v", err)
+		}
 	}
 }

@@ -3,6 +3,9 @@ package quantize
 import (
 	"fmt"
 	"math"
+	"runtime"
+	"sync"
+	"sync/atomic"
 
 	"github.com/glimpsed/glimpsed/models/graph"
 )
@@ -68,12 +71,31 @@ func (c *Calibrator) Observe(values [][]float32) error {
 		if len(v) != c.tensors[i].Elements() {
 			return fmt.Errorf("calibrating: activation %s has %d values, expected %d", c.tensors[i].Name, len(v), c.tensors[i].Elements())
 		}
-		if !c.observers[i].add(v) {
-			return fmt.Errorf("calibrating: activation %s is not finite", c.tensors[i].Name)
-		}
+	}
+	if i := c.count(values); i >= 0 {
+		return fmt.Errorf("calibrating: activation %s is not finite", c.tensors[i].Name)
 	}
 	c.pictures++
 	return nil
+}
+
+// count adds the values to the observers, on all processors: it takes about as long as running
+// the network. It returns the index of an activation that is not finite, or -1.
+func (c *Calibrator) count(values [][]float32) int {
+	var wait sync.WaitGroup
+	var next, bad atomic.Int64
+	bad.Store(-1)
+	for range runtime.GOMAXPROCS(0) {
+		wait.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(values)); i = next.Add(1) - 1 {
+				if !c.observers[i].add(values[i]) {
+					bad.Store(i)
+				}
+			}
+		})
+	}
+	wait.Wait()
+	return int(bad.Load())
 }
 
 // Ranges chooses a range for every activation. The input's is given: it follows

@@ -175,6 +175,10 @@ func TestCalibrator(t *testing.T) {
 	if err := c.Observe(values[1:]); err == nil || !strings.Contains(err.Error(), "activations, expected") {
 		t.Errorf("a missing activation gives %v", err)
 	}
+	values[1][3] = float32(math.NaN())
+	if err := c.Observe(values); err == nil || !strings.Contains(err.Error(), "activation "+c.Tensors()[1].Name+" is not finite") {
+		t.Errorf("a value that is no number gives %v", err)
+	}
 	values[2] = values[2][1:]
 	if err := c.Observe(values); err == nil || !strings.Contains(err.Error(), "values, expected") {
 		t.Errorf("a short activation gives %v", err)

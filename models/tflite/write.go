@@ -17,8 +17,10 @@ func (m *Model) Marshal() ([]byte, error) {
 	for i := range m.Tensors {
 		size += len(m.Tensors[i].Data) + 4*len(m.Tensors[i].Floats) + 512
 	}
-	// Growing would copy all weights, so the builder gets its size at once.
-	return newWriter(size + size/64).model(m)
+	// Growing would copy all weights, so the builder gets its size at once. It fills it from the
+	// end: a multiple of the alignment makes the file begin aligned, as runtimes want it in memory.
+	size += size / 64
+	return newWriter((size + bufferAlign - 1) / bufferAlign * bufferAlign).model(m)
 }
 
 func (m *Model) check() error {
