@@ -215,6 +215,31 @@ func video(t *testing.T) string {
 	return path
 }
 
+// snapshots is a camera that makes a picture whenever it is asked for one.
+type snapshots struct {
+	recorded
+	asked int
+}
+
+func (s *snapshots) OnDemand() {}
+
+func (s *snapshots) Read(ctx context.Context) (vision.Frame, error) {
+	s.asked++
+	f, err := s.recorded.Read(ctx)
+	f.CapturedAt = time.Now()
+	return f, err
+}
+
+// A snapshot URL is not asked for pictures that nobody wants.
+func TestSampleSnapshots(t *testing.T) {
+	s := testSampler(t, 3, io.Discard)
+	camera := &snapshots{recorded: recorded{frames: 1000}}
+	s.open = func(context.Context, capture.Config) (capture.Source, error) { return camera, nil }
+	if got := greys(t, s, "http://192.0.2.1/snapshot.jpg"); !slices.Equal(got, []int{0, 1, 2}) || camera.asked != 3 {
+		t.Errorf("pictures %v, asked for %d", got, camera.asked)
+	}
+}
+
 func TestSampleErrors(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "broken.png"), []byte("no picture"), 0o644); err != nil {

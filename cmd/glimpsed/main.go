@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/glimpsed/glimpsed/config"
 	"github.com/glimpsed/glimpsed/daemon"
 	"github.com/glimpsed/glimpsed/publish/broker"
@@ -22,7 +24,17 @@ const (
 )
 
 func main() {
-	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, ownStderr()))
+}
+
+// ownStderr is standard error under a descriptor of our own: native libraries that write what
+// they like to descriptor 2 can then be kept quiet without losing lines of the log.
+func ownStderr() *os.File {
+	fd, err := unix.FcntlInt(uintptr(unix.Stderr), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return os.Stderr
+	}
+	return os.NewFile(uintptr(fd), "/dev/stderr")
 }
 
 // run is the whole program; it returns the exit code.

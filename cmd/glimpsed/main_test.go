@@ -10,7 +10,7 @@ import (
 // process: with this variable set it is the program.
 func TestMain(m *testing.M) {
 	if os.Getenv("GLIMPSED_TEST_PROGRAM") != "" {
-		os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+		os.Exit(run(context.Background(), os.Args[1:], os.Stdout, ownStderr()))
 	}
 	os.Exit(m.Run())
 }

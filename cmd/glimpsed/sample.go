@@ -190,7 +190,13 @@ func (s sampler) live(ctx context.Context, source string, take func([]byte) bool
 	defer r.Close()
 	fit := s.fitter()
 	next := time.Now().Add(s.every)
+	_, onDemand := r.Source.(capture.OnDemand)
 	for taken := 0; taken < s.frames; {
+		if onDemand { // it would be asked for the pictures to be skipped, too
+			if err := sleep(ctx, time.Until(next)); err != nil {
+				return err
+			}
+		}
 		f, skipped, err := r.read(func(at time.Time) bool { return at.Before(next) })
 		if errors.Is(err, capture.ErrEnded) {
 			return nil
@@ -213,6 +219,15 @@ func (s sampler) live(ctx context.Context, source string, take func([]byte) bool
 		}
 	}
 	return nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // timed is a source that is read under the limits of a camera's configuration.

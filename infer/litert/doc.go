@@ -14,7 +14,6 @@
 // renaming a new one over it, not rewritten in place. A model that is in memory
 // already (vision.Model.Data) is pinned where it is.
 //
-// LiteRT's own log is silenced: what goes wrong comes back as an error. One line
-// remains that nothing turns off, "INFO: Created TensorFlow Lite XNNPACK delegate for
-// CPU.", on stderr, once a process.
+// LiteRT's own log is silenced: what goes wrong comes back as an error. One line that
+// nothing turns off, XNNPACK's greeting, is kept from standard error (see hush in shim.c).
 package litert

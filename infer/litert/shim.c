@@ -3,9 +3,11 @@
 #include "shim.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 // The library's own headers assert the same of these structures.
 #if UINTPTR_MAX == 0xffffffffffffffffu
@@ -249,12 +251,37 @@ static int settle_shapes(gl_model *m, gl_spec *in, gl_spec *outs, gl_failure *f)
   return status ? failed(m, f, "LiteRtGetCompiledModelOutputTensorLayouts", status) : 0;
 }
 
+// The first model that is compiled makes XNNPACK greet on standard error, past the program's log and
+// whatever severity was set. Models are opened one at a time, so file descriptor 2 can lead nowhere for
+// that moment; glimpsed's own log has a descriptor of its own. hush returns what unhush needs, -1 for nothing.
+static int hush(void) {
+  int saved = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+  int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+  if (saved >= 0 && (nowhere < 0 || dup2(nowhere, STDERR_FILENO) < 0)) {
+    close(saved);
+    saved = -1;
+  }
+  if (nowhere >= 0) close(nowhere);
+  return saved;
+}
+
+static void unhush(int saved) {
+  if (saved < 0) return;
+  fflush(stderr);
+  dup2(saved, STDERR_FILENO);
+  close(saved);
+}
+
 int gl_compile(gl_model *m, int threads, gl_spec *in, gl_spec *outs, gl_failure *f) {
   handle options = NULL, need = NULL;
   TRY(m, LiteRtCreateOptions, &options);
   int status = set_options(m, options, threads, f);
   if (!status) {
+    static int greeted;
+    int saved = greeted ? -1 : hush();
     status = m->lib->LiteRtCreateCompiledModel(m->lib->env, m->model, options, &m->compiled);
+    unhush(saved);
+    greeted = greeted || !status;
     if (status) failed(m, f, "LiteRtCreateCompiledModel", status);
   }
   m->lib->LiteRtDestroyOptions(options);
