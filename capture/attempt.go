@@ -16,6 +16,8 @@ const (
 	// waiting for whoever takes the frames of a source that loses none.
 	waiting
 	closing
+	// queued for something that other cameras share.
+	queued
 )
 
 // attempt is one opening of a camera's source and the reading that follows, in a goroutine
@@ -25,6 +27,7 @@ type attempt struct {
 	cam *Camera
 	// lossless: the reader waits until its last frame was taken; onDemand: and until
 	// somebody waits for the next.
+	// Both are settled when opened is closed.
 	lossless, onDemand bool
 	frozen             *frozenDetector
 
@@ -36,6 +39,7 @@ type attempt struct {
 	mu        sync.Mutex
 	phase     phase
 	since     time.Time
+	reason    string // of being queued
 	finished  bool
 	abandoned bool
 }
@@ -56,6 +60,11 @@ func (c *Camera) start(ctx context.Context, spec SourceSpec) *attempt {
 		a.frozen = &c.frozen
 		a.frozen.reopened(time.Now())
 	}
+	c.mu.Lock()
+	c.attempt, c.kind = a, spec.Kind
+	c.mu.Unlock()
+	a.settle()
+	ctx = context.WithValue(ctx, attemptKey{}, a)
 	go func() {
 		a.err = a.run(ctx)
 		a.mu.Lock()
@@ -69,10 +78,42 @@ func (c *Camera) start(ctx context.Context, spec SourceSpec) *attempt {
 	return a
 }
 
+// settle tells the camera how the source is read, unless another attempt has replaced this one.
+func (a *attempt) settle() {
+	c := a.cam
+	c.mu.Lock()
+	current := c.attempt == a
+	if current {
+		c.lossless, c.onDemand = a.lossless, a.onDemand
+	}
+	c.mu.Unlock()
+	if current {
+		c.applyRate()
+	}
+}
+
 func (a *attempt) enter(p phase) {
 	a.mu.Lock()
 	a.phase, a.since = p, time.Now()
 	a.mu.Unlock()
+}
+
+type attemptKey struct{}
+
+// Queued tells the Camera whose source is being opened or read with ctx that this has to wait
+// for other cameras, until done is called: that is neither slow nor does it hang, and
+// the time that opening or reading may take starts anew afterwards. reason is a
+// sentence such as "waiting for another camera to be opened".
+func Queued(ctx context.Context, reason string) (done func()) {
+	a, ok := ctx.Value(attemptKey{}).(*attempt)
+	if !ok {
+		return func() {}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	before := a.phase
+	a.phase, a.since, a.reason = queued, time.Now(), reason
+	return func() { a.enter(before) }
 }
 
 func (a *attempt) at() (phase, time.Time) {
@@ -106,6 +147,10 @@ func (a *attempt) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if _, ok := src.(OnDemand); ok {
+		a.lossless, a.onDemand, a.frozen = true, true, nil
+		a.settle()
+	}
 	close(a.opened)
 	err = a.read(ctx, src)
 	a.enter(closing)
@@ -130,7 +175,7 @@ func (a *attempt) read(ctx context.Context, src Source) error {
 	for {
 		if a.lossless {
 			a.enter(waiting)
-			if err := c.box.awaitRoom(ctx, a.onDemand); err != nil {
+			if err := c.box.awaitRoom(ctx, a.onDemand || c.rate.limits()); err != nil {
 				return err
 			}
 		}

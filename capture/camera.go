@@ -21,7 +21,8 @@ const (
 )
 
 // ErrStuck is what Run returns when so many native calls of a camera hang that the
-// process should be started anew.
+// process should be started anew. An Opener returns it when one that hangs leaves no
+// other way.
 var ErrStuck = errors.New("too many native calls never returned")
 
 // Starting is a camera's reason before anything was found out about it.
@@ -54,15 +55,16 @@ type Camera struct {
 	frames, dropped, stale, reconnects, abandoned atomic.Uint64
 	stuck                                         atomic.Int64
 
-	mu       sync.Mutex
-	status   vision.CameraStatus
-	fps      float64
-	lossless bool
-	kind     Kind
-	paused   bool
-	attempt  *attempt
-	idle     string
-	progress time.Time
+	mu     sync.Mutex
+	status vision.CameraStatus
+	fps    float64
+	// lossless and onDemand are the attempt's.
+	lossless, onDemand bool
+	kind               Kind
+	paused             bool
+	attempt            *attempt
+	idle               string
+	progress           time.Time
 }
 
 // New makes a camera; Run brings it to life. cfg must have passed Validate.
@@ -166,14 +168,12 @@ func (c *Camera) SetFPS(fps float64) {
 	c.applyRate()
 }
 
-// applyRate works out the time between frames from the rate wanted and the source's nature.
+// applyRate works out the time between frames from the rate wanted and the source's nature: one
+// without a pace of its own is shown once a second if nothing else is said.
 func (c *Camera) applyRate() {
 	c.mu.Lock()
 	interval := intervalOf(c.fps)
-	switch {
-	case c.lossless && c.cfg.Pace == PaceFast:
-		interval = 0
-	case c.lossless && interval == 0:
+	if interval == 0 && c.lossless && c.onDemand {
 		interval = time.Second
 	}
 	c.mu.Unlock()
@@ -216,7 +216,7 @@ func (c *Camera) Status() vision.CameraStatus {
 }
 
 // Progress is for a watchdog: when the camera last got anywhere, and why it may rest if
-// it has a reason to (paused, ended, waiting to retry, nobody takes its frames).
+// it has a reason to (paused, ended, waiting to retry or for other cameras, nobody takes its frames).
 // Without a reason, a progress older than StallAfter and OpenTimeout means that
 // the supervision itself hangs.
 func (c *Camera) Progress() (last time.Time, idle string) {
@@ -226,11 +226,16 @@ func (c *Camera) Progress() (last time.Time, idle string) {
 	if a == nil {
 		return last, idle
 	}
-	p, since := a.at()
-	if p == waiting {
+	switch p, since := a.at(); p {
+	case waiting:
 		return since, "the last picture was not taken yet"
+	case queued:
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return since, a.reason
+	default:
+		return since, ""
 	}
-	return since, ""
 }
 
 // reasonOf is an error as a sentence for status and log, without credentials.

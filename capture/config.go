@@ -14,14 +14,14 @@ type Config struct {
 	CaptureFPS    float64
 	FOURCC        string
 	// FPS is how many frames a second are wanted at most; 0: as many as can be classified.
-	// A folder of pictures moves on at this rate, once a second for 0.
+	// A folder of pictures, and a URL that gives one picture, move on at this rate, once a second for 0.
 	FPS float64
 	// RTSPTransport is "tcp" or "udp".
 	RTSPTransport string
 	// Loop says whether a file or a folder starts again at its end.
 	Loop bool
 	// Pace is "native" (a video file at its own frame rate, a folder at FPS) or "fast" (every
-	// frame, as fast as they are classified; none is dropped and FPS does not limit them).
+	// frame, as fast as FPS allows and they are classified; none is dropped).
 	// Cameras and network streams have a pace of their own.
 	Pace string
 	// Rotate is 0, 90, 180 or 270 degrees clockwise; Flip "", "horizontal",

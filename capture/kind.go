@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -50,12 +51,7 @@ var PictureExtensions = []string{".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp
 // IsPicture says whether a file's name ends like a picture's.
 func IsPicture(name string) bool {
 	ext := strings.ToLower(filepath.Ext(name))
-	for _, e := range PictureExtensions {
-		if ext == e {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(PictureExtensions, ext)
 }
 
 // ParseSource says of which kind a source is:
@@ -64,14 +60,15 @@ func IsPicture(name string) bool {
 //	/dev/video0, /dev/v4l/...  V4L2 (anything below /dev)
 //	libcamera:[NAME]           a camera of libcamera, the first if unnamed
 //	rtsp://, rtsps://          a network camera
-//	http://, https://          MJPEG or a file over the network
+//	http://, https://          MJPEG, a picture that is got again and again, or a video file
 //	gstreamer:PIPELINE         a GStreamer pipeline
 //	pattern:[WxH][@FPS]        a moving test card
 //	FOLDER, GLOB, PICTURE      pictures
 //	any other path             a video file
 //
-// The only thing it asks the system is whether a path is a folder, so a path that
-// appears later (a stick being mounted) is to be parsed when it is opened.
+// What can't work whatever is plugged in is an error. The only thing it asks the system is
+// whether a path is a folder or is there at all, so a path that appears later (a stick
+// being mounted) is to be parsed when it is opened.
 func ParseSource(source string) (SourceSpec, error) {
 	spec := SourceSpec{Target: source, Redacted: Redact(source)}
 	scheme, rest, hasScheme := strings.Cut(source, "://")
@@ -81,32 +78,45 @@ func ParseSource(source string) (SourceSpec, error) {
 		return spec, fmt.Errorf("must be a camera, URL, file or folder, such as auto or /dev/video0")
 	case source == "auto":
 		spec.Kind = KindAuto
-	case hasPrefix && prefix == "libcamera":
+	case source == "libcamera" || hasPrefix && prefix == "libcamera":
 		spec.Kind, spec.Target = KindLibcamera, after
-	case hasPrefix && prefix == "gstreamer":
+	case source == "gstreamer" || hasPrefix && prefix == "gstreamer":
 		spec.Kind, spec.Target = KindGStreamer, strings.TrimSpace(after)
 		if spec.Target == "" {
 			return spec, fmt.Errorf("gstreamer: needs a pipeline, such as gstreamer:videotestsrc ! videoconvert ! appsink")
 		}
 	case source == "pattern" || hasPrefix && prefix == "pattern":
 		spec.Kind, spec.Target = KindPattern, after
+		if _, err := ParsePattern(after); err != nil {
+			return spec, err
+		}
 	case hasScheme && isScheme(scheme):
-		host, _, _ := strings.Cut(rest, "/")
 		switch strings.ToLower(scheme) {
 		case "rtsp", "rtsps":
 			spec.Kind = KindRTSP
 		case "http", "https":
 			spec.Kind = KindHTTP
 		default:
-			return spec, fmt.Errorf("%s:// is no kind of source; use rtsp://, rtsps://, http://, https://, or a path", scheme)
+			return spec, fmt.Errorf("%s:// is no kind of source; use auto, /dev/videoN, libcamera:, rtsp://, rtsps://, http://, https://, "+
+				"gstreamer:, pattern:, or the path of a video file, a folder or a picture", scheme)
 		}
-		if host == "" {
-			return spec, fmt.Errorf("%s has no host", spec.Redacted)
+		if err := checkURL(source, rest); err != nil {
+			return spec, fmt.Errorf("%s %w", spec.Redacted, err)
 		}
+	case hasPrefix && slices.Contains([]string{"rtsp", "rtsps", "http", "https"}, strings.ToLower(prefix)):
+		return spec, fmt.Errorf("%s must begin with %s://", spec.Redacted, strings.ToLower(prefix))
 	case strings.HasPrefix(source, "/dev/"):
 		spec.Kind = KindV4L2
+		if strings.HasSuffix(source, "/") {
+			return spec, fmt.Errorf("%s is no device, such as /dev/video0", source)
+		}
+	case isNumber(source) && !exists(source):
+		return spec, fmt.Errorf("%s is no path; the camera of that number is /dev/video%s", source, source)
 	case strings.ContainsAny(source, "*?[") || strings.HasSuffix(source, "/") || IsPicture(source) || isFolder(source):
 		spec.Kind = KindPictures
+		if _, err := filepath.Match(source, ""); err != nil && !exists(source) {
+			return spec, fmt.Errorf("%s is no glob: a [ lacks its ], or stands for itself and must be written \\[", source)
+		}
 	default:
 		spec.Kind = KindFile
 	}
@@ -126,4 +136,13 @@ func isScheme(s string) bool {
 func isFolder(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.IsDir()
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+func isNumber(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789") == ""
 }

@@ -62,6 +62,13 @@ func (r *rate) took(now time.Time) {
 	}
 }
 
+// limits says whether there is a time between frames.
+func (r *rate) limits() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.interval > 0
+}
+
 // superseded says whether the frame after the one captured at the given time will be there
 // before one is due, given the time between captures: then this one need not be decoded.
 func (r *rate) superseded(at time.Time, between time.Duration) bool {

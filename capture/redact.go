@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"errors"
 	"net/url"
 	"regexp"
 	"strings"
@@ -22,6 +23,20 @@ var (
 func Redact(text string) string {
 	text = urlCredentials.ReplaceAllString(text, "${1}"+hidden+"@")
 	return secretValue.ReplaceAllString(text, "${1}="+hidden)
+}
+
+// redactedError is an error whose text was rid of credentials; what it wraps can be asked for, not read.
+type redactedError struct {
+	text string
+	err  error
+}
+
+func (e redactedError) Error() string        { return e.text }
+func (e redactedError) Is(target error) bool { return errors.Is(e.err, target) }
+
+// RedactError is err with a text from which source's credentials were removed.
+func RedactError(source string, err error) error {
+	return redactedError{RedactFor(source, err.Error()), err}
 }
 
 // RedactFor removes source's credentials from a text that may quote them in any form,

@@ -33,6 +33,15 @@ type Skipper interface {
 	ReadUnless(ctx context.Context, skip func(capturedAt time.Time) bool) (f vision.Frame, skipped bool, err error)
 }
 
+// OnDemand is a Source that makes a picture whenever it is asked for one, as a
+// snapshot URL does. The Camera reads it when its frame rate wants the next picture,
+// once a second if that has no limit; nothing is dropped or too old, and pictures may repeat.
+type OnDemand interface {
+	Source
+	// OnDemand does nothing.
+	OnDemand()
+}
+
 // Opener opens a source of one kind. Opening may take seconds and obeys ctx as
 // Read does.
 type Opener func(ctx context.Context, cfg Config) (Source, error)

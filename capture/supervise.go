@@ -10,6 +10,10 @@ import (
 	"github.com/glimpsed/glimpsed/vision"
 )
 
+// openSlack is what an opening may take over OpenTimeout: openers keep to it by themselves, and
+// know the reason.
+const openSlack = time.Second
+
 // outage is a failure from its first sign until pictures have come for stablePeriod, so that a
 // camera that comes and goes is logged once, not each time.
 type outage struct {
@@ -45,6 +49,10 @@ func (c *Camera) Run(ctx context.Context) error {
 			err := stuckError(c.cfg.Name)
 			c.report(vision.CameraOffline, err.Error())
 			return err
+		case errors.Is(end.err, ErrStuck):
+			reason := c.reasonOf(end.err)
+			c.report(vision.CameraOffline, reason)
+			return fmt.Errorf("camera %s: %w", c.cfg.Name, RedactError(c.cfg.Source, end.err))
 		case end.err == nil: // paused
 			continue
 		}
@@ -85,10 +93,6 @@ func (c *Camera) attend(ctx context.Context, failing *outage, reconnecting bool)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	a := c.start(ctx, spec)
-	c.mu.Lock()
-	c.attempt, c.kind, c.lossless = a, spec.Kind, a.lossless
-	c.mu.Unlock()
-	c.applyRate()
 	defer c.leave()
 
 	var since time.Time
@@ -98,7 +102,7 @@ func (c *Camera) attend(ctx context.Context, failing *outage, reconnecting bool)
 		}
 	}()
 	opened, delivered, held := a.opened, a.delivered, a.held
-	watch := time.NewTimer(c.cfg.OpenTimeout)
+	watch := time.NewTimer(c.cfg.OpenTimeout + openSlack)
 	defer watch.Stop()
 	onOpened := func() {
 		opened, end.opened = nil, true
@@ -164,14 +168,15 @@ func (c *Camera) attend(ctx context.Context, failing *outage, reconnecting bool)
 // overdue says what an attempt has been at for too long, or how long it may go on.
 func (c *Camera) overdue(a *attempt) (err error, left time.Duration) {
 	p, since := a.at()
-	limit := c.cfg.StallAfter
+	limit, slack := c.cfg.StallAfter, time.Duration(0)
 	if p == opening {
-		limit = c.cfg.OpenTimeout
+		limit, slack = c.cfg.OpenTimeout, openSlack
 	}
-	if p == waiting {
-		return nil, limit
+	if p == waiting || p == queued {
+		// What follows is due no sooner than this.
+		return nil, min(c.cfg.StallAfter, c.cfg.OpenTimeout)
 	}
-	if left = limit - time.Since(since); left > 0 {
+	if left = limit + slack - time.Since(since); left > 0 {
 		return nil, left
 	}
 	switch p {

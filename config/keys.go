@@ -112,7 +112,7 @@ func cameraKeys() []key {
 		{name: "fourcc", pattern: fourcc, doc: "pixel format asked of a V4L2 camera, such as MJPG; empty: its default"},
 		{name: "rtsp_transport", enum: []any{"tcp", "udp"}, doc: "{enum}"},
 		{name: "loop", doc: "start files and folders again at their end"},
-		{name: "pace", enum: []any{"native", "fast"}, doc: "of files: native (their own speed, folders at fps) or fast (every frame, as fast as possible)"},
+		{name: "pace", enum: []any{"native", "fast"}, doc: "of files: native (their own speed, folders at fps) or fast (every frame, as fast as fps allows)"},
 		{name: "rotate", enum: []any{0, 90, 180, 270}, doc: "degrees clockwise: {enum}"},
 		{name: "flip", enum: []any{"", "horizontal", "vertical", "both"}, doc: "after rotating: {enum}"},
 		{name: "roi", doc: "the part that is classified, in fractions of the upright picture", keys: []key{

@@ -3,10 +3,17 @@
 package opencv
 
 import (
+	"bytes"
 	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -161,10 +168,91 @@ func TestDamagedVideo(t *testing.T) {
 	c.await(t, vision.CameraOnline)
 }
 
+// A recording that ends sooner than its header says is told of once, however often it loops; a whole one never.
+func TestVideoThatEndsTooSoon(t *testing.T) {
+	frames := []string{"-i", "testsrc=size=64x48:rate=25", "-frames:v", "100", "-pix_fmt", "yuv420p"}
+	for _, c := range []struct {
+		name    string
+		options []string
+		cut     bool
+	}{
+		{"whole.mp4", nil, false},
+		{"whole.mkv", nil, false},
+		{"whole.avi", nil, false},
+		{"uneven.mkv", []string{"-vf", "select=not(mod(n\\,7))+lt(n\\,30)", "-fps_mode", "vfr"}, false},
+		{"cut.mp4", []string{"-movflags", "faststart"}, true},
+		{"cut.mkv", nil, true},
+		{"cut.avi", nil, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := makeVideo(t, c.name, append(slices.Clone(frames), c.options...)...)
+			if c.cut {
+				info, err := os.Stat(path)
+				if err == nil {
+					err = os.Truncate(path, info.Size()*2/3)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			var log bytes.Buffer
+			cfg := config(path)
+			cfg.Pace = capture.PaceFast
+			src, err := Opener(slog.New(slog.NewTextHandler(&log, nil)))(t.Context(), cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer src.Close()
+			for range 250 {
+				f, err := src.Read(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				f.Release()
+			}
+			want := 0
+			if c.cut {
+				want = 1
+			}
+			if n := strings.Count(log.String(), "video ends before its end"); n != want || c.cut && !strings.Contains(log.String(), "promised=100") {
+				t.Errorf("told %d times, want %d:\n%s", n, want, log.String())
+			}
+		})
+	}
+}
+
+// A camera that only has a snapshot URL goes on and on, a request for each picture that is wanted.
+func TestSnapshotCamera(t *testing.T) {
+	pattern := makeVideo(t, "%02d.jpg", "-i", "testsrc=size=160x120:rate=25", "-frames:v", "1", "-pix_fmt", "yuvj420p")
+	var gets atomic.Int64
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		gets.Add(1)
+		http.ServeFile(w, r, fmt.Sprintf(pattern, 1))
+	}))
+	t.Cleanup(srv.Close)
+	c := supervise(t, srv.URL+"/snapshot.jpg", func(cfg *capture.Config) { cfg.FPS, cfg.FrozenAfter = 50, 200*time.Millisecond })
+	for range 20 {
+		f, err := c.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Width != 160 || f.Height != 120 {
+			t.Errorf("a picture of %dx%d", f.Width, f.Height)
+		}
+		f.Release()
+	}
+	if s := c.Status(); s.State != vision.CameraOnline || s.Reconnects != 0 {
+		t.Errorf("status is %+v", s)
+	}
+	if n := gets.Load(); n < 20 || n > 23 {
+		t.Errorf("%d requests for 20 pictures", n)
+	}
+}
+
 // BenchmarkCamera1280x720 is the whole way of a frame of a video, decoded as fast as possible.
 func BenchmarkCamera1280x720(b *testing.B) {
 	cfg := config(makeVideo(b, "clip.mp4", "-i", "testsrc=size=1280x720:rate=30", "-frames:v", "60", "-pix_fmt", "yuv420p"))
-	cfg.Pace = capture.PaceFast
+	cfg.Pace, cfg.FPS = capture.PaceFast, 0
 	camera := capture.New(cfg, Opener(discard()), capture.Options{Logger: discard()})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

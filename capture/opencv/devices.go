@@ -47,22 +47,30 @@ var rawDrivers = []string{"unicam", "rp1-cfe", "bcm2835-isp", "pispbe", "rkisp1"
 // errNotCamera is wrapped by Query for devices that exist but don't capture.
 var errNotCamera = errors.New("not a capture device (cameras often have a second node for metadata: try the other)")
 
-// Query asks a device node what it is.
+// Query asks a device node what it is. The error names it.
 func Query(path string) (Device, error) {
+	d, err := query(path)
+	if err != nil {
+		return d, fmt.Errorf("%s: %w", path, err)
+	}
+	return d, nil
+}
+
+func query(path string) (Device, error) {
 	d := Device{Path: path}
 	fd, err := unix.Open(path, unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENXIO):
-		return d, fmt.Errorf("%s: %w: is the camera plugged in?", path, err)
+		return d, fmt.Errorf("%w: is the camera plugged in?", err)
 	case errors.Is(err, fs.ErrPermission):
-		return d, fmt.Errorf("%s: %w: the user who runs this must be in the group video", path, err)
+		return d, fmt.Errorf("%w: the user who runs this must be in the group video", err)
 	case err != nil:
-		return d, fmt.Errorf("%s: %w", path, err)
+		return d, err
 	}
 	defer unix.Close(fd)
 	var buf [capabilityLength]byte
 	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), vidiocQuerycap, uintptr(unsafe.Pointer(&buf))); errno != 0 {
-		return d, fmt.Errorf("%s: %w", path, errNotCamera)
+		return d, errNotCamera
 	}
 	caps := binary.NativeEndian.Uint32(buf[offsetCapabilities:])
 	if caps&capDeviceCaps != 0 {
@@ -72,7 +80,7 @@ func Query(path string) (Device, error) {
 	d.Raw = slices.Contains(rawDrivers, d.Driver)
 	captures := caps&(capVideoCapture|capVideoCaptureMP) != 0 && caps&(capVideoM2M|capVideoM2MMP) == 0
 	if !captures || caps&capStreaming == 0 {
-		return d, fmt.Errorf("%s (%s): %w", path, d.Card, errNotCamera)
+		return d, fmt.Errorf("%s: %w", d.Card, errNotCamera)
 	}
 	return d, nil
 }

@@ -7,9 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"gocv.io/x/gocv"
@@ -31,30 +31,36 @@ const readSlack = 500 * time.Millisecond
 // Opener opens the kinds auto, v4l2, libcamera, rtsp, http, file and gstreamer. What a camera
 // grants of the size, rate and format it was asked for is logged to log.
 func Opener(log *slog.Logger) capture.Opener {
-	transports.prepare()
+	ffmpeg.prepare()
+	var known memory
 	return func(ctx context.Context, cfg capture.Config) (capture.Source, error) {
 		quiet()
 		spec, err := capture.ParseSource(cfg.Source)
 		if err != nil {
 			return nil, fmt.Errorf("opening %s: %w", spec.Redacted, err)
 		}
-		o := opening{ctx: ctx, cfg: cfg, spec: spec, log: log.With("camera", cfg.Name)}
+		o := opening{ctx: ctx, cfg: cfg, spec: spec, log: log.With("camera", cfg.Name), known: &known}
 		src, err := o.open()
 		if err != nil {
-			return nil, redacted{fmt.Sprintf("opening %s: %s", spec.Redacted, capture.RedactFor(cfg.Source, err.Error())), err}
+			return nil, capture.RedactError(cfg.Source, fmt.Errorf("opening %s: %w", strings.TrimSuffix(spec.Redacted, ":"), err))
 		}
 		return src, nil
 	}
 }
 
-// redacted is an error whose text was rid of credentials.
-type redacted struct {
-	text string
-	err  error
+// memory is what an Opener remembers of earlier openings.
+type memory struct {
+	// cameras has the records of network cameras, short the recordings that were said to end too soon.
+	cameras, short sync.Map
 }
 
-func (e redacted) Error() string        { return e.text }
-func (e redacted) Is(target error) bool { return errors.Is(e.err, target) }
+// record is how a network camera was opened last.
+type record int
+
+const (
+	good record = iota + 1
+	bad         // it used up its time
+)
 
 // opening is one call of an Opener.
 type opening struct {
@@ -62,9 +68,11 @@ type opening struct {
 	cfg  capture.Config
 	spec capture.SourceSpec
 	log  *slog.Logger
+	// known is shared by all openings of an Opener.
+	known *memory
 }
 
-func (o opening) open() (*source, error) {
+func (o opening) open() (capture.Source, error) {
 	switch o.spec.Kind {
 	case capture.KindAuto:
 		return o.auto()
@@ -83,7 +91,7 @@ func (o opening) open() (*source, error) {
 }
 
 // auto takes the first camera that opens; a raw CSI camera through libcamera if there is no other.
-func (o opening) auto() (*source, error) {
+func (o opening) auto() (capture.Source, error) {
 	devices, others := Devices()
 	var raw bool
 	for _, d := range devices {
@@ -96,7 +104,7 @@ func (o opening) auto() (*source, error) {
 			o.log.Info("camera chosen", "device", d.Path, "card", d.Card)
 			return src, nil
 		}
-		others = append(others, err)
+		others = append(others, fmt.Errorf("%s: %w", d.Path, err))
 	}
 	if raw {
 		src, err := o.libcamera("")
@@ -112,12 +120,12 @@ func (o opening) auto() (*source, error) {
 	return nil, fmt.Errorf("no usable camera found: %w", errors.Join(others...))
 }
 
-func (o opening) v4l2(path string) (*source, error) {
+func (o opening) v4l2(path string) (capture.Source, error) {
 	node, err := filepath.EvalSymlinks(path) // /dev/v4l/by-id/... are links
 	if err != nil {
 		node = path
 	}
-	if _, err := Query(node); err != nil {
+	if _, err := query(node); err != nil {
 		return nil, err
 	}
 	var vc *gocv.VideoCapture
@@ -128,7 +136,7 @@ func (o opening) v4l2(path string) (*source, error) {
 	}
 	if err != nil {
 		vc.Close()
-		return nil, fmt.Errorf("%s: OpenCV can't use it: is it in use by another program?", path)
+		return nil, errors.New("OpenCV can't use it: is it in use by another program?")
 	}
 	o.request(vc)
 	return o.source(vc, path), nil
@@ -161,19 +169,19 @@ func (o opening) request(vc *gocv.VideoCapture) {
 	granted.Info("camera opened")
 }
 
-func (o opening) libcamera(name string) (*source, error) {
+func (o opening) libcamera(name string) (capture.Source, error) {
 	src, err := o.pipeline(libcameraPipeline(o.cfg, name))
 	if err != nil {
-		return nil, fmt.Errorf("%w; libcamera: needs the package gstreamer1.0-libcamera and a camera that cam --list shows", err)
+		return nil, fmt.Errorf("%w; it needs the package gstreamer1.0-libcamera and a camera that cam --list shows", err)
 	}
 	return src, nil
 }
 
-func (o opening) gstreamer(pipeline string) (*source, error) {
+func (o opening) gstreamer(pipeline string) (capture.Source, error) {
 	return o.pipeline(completePipeline(pipeline))
 }
 
-func (o opening) pipeline(pipeline string) (*source, error) {
+func (o opening) pipeline(pipeline string) (capture.Source, error) {
 	if err := tryPipeline(o.ctx, pipeline, o.cfg.OpenTimeout); err != nil {
 		return nil, err
 	}
@@ -185,60 +193,26 @@ func (o opening) pipeline(pipeline string) (*source, error) {
 	return o.source(vc, o.spec.Redacted), nil
 }
 
-// network opens an RTSP or HTTP stream. What usually goes wrong is found out in Go first,
-// where it can be cancelled and tells its reason.
-func (o opening) network() (*source, error) {
-	if err := o.reach(); err != nil {
-		return nil, err
+var errNative = errors.New("FFmpeg finds no video in it that it can decode")
+
+// native has FFmpeg open the target when it is its turn, and says how long that took.
+func (o opening) native(ctx context.Context, u urgency, limit time.Duration, options options, params ...gocv.VideoCaptureProperties) (*gocv.VideoCapture, time.Duration, error) {
+	if err := ffmpeg.enter(ctx, o.spec.Redacted, u, options); err != nil {
+		return nil, 0, err
 	}
-	if o.spec.Kind == capture.KindRTSP {
-		if err := transports.enter(o.ctx, transportOptions(o.cfg)); err != nil {
-			return nil, err
-		}
-		defer transports.leave()
-	}
-	vc, err := gocv.VideoCaptureFileWithAPIParams(o.spec.Target, gocv.VideoCaptureFFmpeg, []gocv.VideoCaptureProperties{
-		propOpenTimeout, gocv.VideoCaptureProperties(o.cfg.OpenTimeout.Milliseconds()),
-		propReadTimeout, gocv.VideoCaptureProperties((o.cfg.StallAfter + readSlack).Milliseconds()),
-	})
+	defer ffmpeg.leave()
+	start := time.Now()
+	vc, err := gocv.VideoCaptureFileWithAPIParams(o.spec.Target, gocv.VideoCaptureFFmpeg,
+		append(params, propOpenTimeout, milliseconds(limit)))
 	if err != nil {
 		vc.Close()
-		return nil, o.explain()
+		return nil, time.Since(start), errNative
 	}
-	s := o.source(vc, o.spec.Redacted)
-	if o.spec.Kind == capture.KindHTTP && vc.Get(gocv.VideoCaptureFrameCount) > 1 {
-		o.playback(s)
-	}
-	return s, nil
+	return vc, time.Since(start), nil
 }
 
-func (o opening) file() (*source, error) {
-	path := o.spec.Target
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return nil, err
-	case info.IsDir():
-		return nil, errors.New("it is a folder now; it is read as one at the next opening")
-	case info.Size() == 0:
-		return nil, errors.New("the file is empty")
-	}
-	reopen := func() (*gocv.VideoCapture, error) {
-		vc, err := gocv.VideoCaptureFileWithAPI(path, gocv.VideoCaptureFFmpeg)
-		if err != nil {
-			vc.Close()
-			return nil, errors.New("FFmpeg finds no video in it that it can decode")
-		}
-		return vc, nil
-	}
-	vc, err := reopen()
-	if err != nil {
-		return nil, err
-	}
-	s := o.source(vc, o.spec.Redacted)
-	s.reopen = reopen
-	o.playback(s)
-	return s, nil
+func milliseconds(d time.Duration) gocv.VideoCaptureProperties {
+	return gocv.VideoCaptureProperties(d.Milliseconds())
 }
 
 // playback makes a source one that has an end and a frame rate of its own.

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -127,11 +128,11 @@ func TestOpenErrors(t *testing.T) {
 		source func(t *testing.T) string
 		want   []string
 	}{
-		{"no such file", func(*testing.T) string { return filepath.Join(folder, "gone.mp4") }, []string{"gone.mp4", "no such file"}},
+		{"no such file", func(*testing.T) string { return filepath.Join(folder, "gone.mp4") }, []string{"gone.mp4: no such file"}},
 		{"empty file", func(*testing.T) string { return write("empty.mp4", "") }, []string{"empty.mp4: the file is empty"}},
 		{"not a video", func(*testing.T) string { return write("text.mp4", strings.Repeat("words ", 999)) }, []string{"text.mp4: FFmpeg finds no video"}},
-		{"no such device", func(*testing.T) string { return "/dev/video977" }, []string{"/dev/video977: no such file or directory: is the camera plugged in?"}},
-		{"not a camera", func(*testing.T) string { return "/dev/null" }, []string{"/dev/null: not a capture device"}},
+		{"no such device", func(*testing.T) string { return "/dev/video977" }, []string{"opening /dev/video977: no such file or directory: is the camera plugged in?"}},
+		{"not a camera", func(*testing.T) string { return "/dev/null" }, []string{"opening /dev/null: not a capture device"}},
 		{"refused", func(*testing.T) string { return "rtsp://admin:s3cret-word@127.0.0.1:1/live" }, []string{"opening rtsp://***@127.0.0.1:1/live: ", "connection refused"}},
 		{"no such host", func(*testing.T) string { return "rtsp://admin:s3cret-word@nowhere.invalid/live" }, []string{"nowhere.invalid"}},
 		{"rtsp wrong password, digest", func(t *testing.T) string {
@@ -155,8 +156,19 @@ func TestOpenErrors(t *testing.T) {
 		}, []string{"user-pw=***", `GStreamer: no element "nosuchelement"`}},
 		{"gstreamer fails at once", func(*testing.T) string { return "gstreamer:filesrc location=/nowhere ! decodebin" }, []string{`GStreamer: Resource not found`}},
 		{"gstreamer fails later", func(*testing.T) string { return "gstreamer:rtspsrc location=rtsp://127.0.0.1:1/x ! decodebin" }, []string{"GStreamer: "}},
-		{"gstreamer hangs", func(*testing.T) string { return "gstreamer:appsrc ! video/x-raw,format=BGR,width=64,height=48,framerate=5/1" }, []string{"delivers no picture within 1s"}},
-		{"libcamera", func(*testing.T) string { return "libcamera:" }, []string{`libcamera`, "gstreamer1.0-libcamera"}},
+		{"gstreamer hangs", func(*testing.T) string {
+			return "gstreamer:appsrc ! video/x-raw,format=BGR,width=64,height=48,framerate=5/1"
+		}, []string{"delivers no picture within 1s"}},
+		{"libcamera", func(*testing.T) string { return "libcamera:" }, []string{`opening libcamera: GStreamer: `, "gstreamer1.0-libcamera"}},
+		{"rtsp host that is silent", func(t *testing.T) string { return "rtsp://" + silentHost(t) + "/live" }, []string{"the host does not answer within 1s"}},
+		{"http host that is silent", func(t *testing.T) string { return "http://" + silentHost(t) + "/live" }, []string{"the host does not answer within 1s"}},
+		{"pipe", func(t *testing.T) string {
+			path := filepath.Join(folder, "pipe.mp4")
+			if err := syscall.Mkfifo(path, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return path
+		}, []string{"pipe.mp4: it is no file but a pipe"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := config(c.source(t))
@@ -170,6 +182,9 @@ func TestOpenErrors(t *testing.T) {
 				if !strings.Contains(err.Error(), w) {
 					t.Errorf("error %q does not say %q", err, w)
 				}
+			}
+			if n := strings.Count(err.Error(), cfg.Source); n > 1 {
+				t.Errorf("error %q says %s %d times", err, cfg.Source, n)
 			}
 			if strings.Contains(fmt.Sprintf("%+v %v", err, errors.Unwrap(err)), "s3cret") {
 				t.Errorf("error shows the password: %v", err)

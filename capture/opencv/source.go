@@ -23,9 +23,14 @@ type source struct {
 
 	// finite sources have an end, where they loop or not. reopen opens a file that can't be rewound.
 	finite, loop bool
-	reopen       func() (*gocv.VideoCapture, error)
+	reopen       func(context.Context) (*gocv.VideoCapture, error)
 	player       *player // nil: no pace of its own
 	round        int     // pictures since the last beginning
+	// promised is what a file's header says, position how far pictures got (ms), short is told
+	// if a round ends too soon.
+	promised promise
+	position float64
+	short    func(given, promised int)
 }
 
 var errNoPicture = errors.New("no picture came: the camera was unplugged, or its stream ended or broke off")
@@ -77,27 +82,35 @@ func (s *source) advance(ctx context.Context) error {
 		if !s.finite {
 			return fmt.Errorf("reading %s: %w", s.name, errNoPicture)
 		}
-		if err := s.rewind(); err != nil {
+		if err := s.rewind(ctx); err != nil {
 			return err
 		}
 	}
 	s.seq++
 	s.round++
+	if !s.finite {
+		return nil
+	}
+	position := s.vc.Get(gocv.VideoCapturePosMsec)
+	s.position = max(s.position, position)
 	if s.player != nil {
-		return s.player.wait(ctx, s.vc.Get(gocv.VideoCapturePosMsec))
+		return s.player.wait(ctx, position)
 	}
 	return nil
 }
 
 // rewind starts a recording again and grabs its first picture; some formats can only be opened anew.
-func (s *source) rewind() error {
+func (s *source) rewind(ctx context.Context) error {
 	if s.round == 0 {
 		return fmt.Errorf("reading %s: FFmpeg decodes no picture of it: is it damaged?", s.name)
+	}
+	if s.short != nil && s.promised.broken(s.round, s.position) {
+		s.short(s.round, s.promised.frames)
 	}
 	if !s.loop {
 		return capture.ErrEnded
 	}
-	s.round = 0
+	s.round, s.position = 0, 0
 	s.vc.Set(gocv.VideoCapturePosFrames, 0)
 	if grab(s.vc) {
 		return nil
@@ -105,7 +118,10 @@ func (s *source) rewind() error {
 	if s.reopen == nil {
 		return fmt.Errorf("reading %s: starting again: %w", s.name, errNoPicture)
 	}
-	vc, err := s.reopen()
+	vc, err := s.reopen(ctx)
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if err != nil {
 		return fmt.Errorf("reading %s: opening it to start again: %w", s.name, err)
 	}

@@ -5,61 +5,19 @@ package pattern
 import (
 	"context"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/glimpsed/glimpsed/capture"
 	"github.com/glimpsed/glimpsed/vision"
 )
 
-// Size and rate where the source doesn't say.
-const (
-	defaultWidth  = 640
-	defaultHeight = 480
-	defaultFPS    = 25
-)
-
-// Options are what follows "pattern:", as in "1280x720@30".
-type Options struct {
-	// Width and Height are in pixels.
-	Width, Height int
-	// FPS is frames a second; 0: as fast as they are read.
-	FPS float64
-}
-
-// ParseOptions reads "[WxH][@FPS]".
-func ParseOptions(text string) (Options, error) {
-	o := Options{Width: defaultWidth, Height: defaultHeight, FPS: defaultFPS}
-	size, fps, hasFPS := strings.Cut(text, "@")
-	bad := func(what string) (Options, error) {
-		return o, fmt.Errorf("pattern:%s: %s, such as pattern:1280x720@30", text, what)
-	}
-	if size != "" {
-		w, h, ok := strings.Cut(size, "x")
-		var err1, err2 error
-		o.Width, err1 = strconv.Atoi(w)
-		o.Height, err2 = strconv.Atoi(h)
-		if !ok || err1 != nil || err2 != nil || o.Width < 1 || o.Height < 1 || o.Width > 8192 || o.Height > 8192 {
-			return bad("the size must be WIDTHxHEIGHT of 1 to 8192 pixels")
-		}
-	}
-	if hasFPS {
-		var err error
-		if o.FPS, err = strconv.ParseFloat(fps, 64); err != nil || !(o.FPS >= 0 && o.FPS <= 1000) {
-			return bad("the rate must be 0 (as fast as possible) to 1000 frames a second")
-		}
-	}
-	return o, nil
-}
-
 // Open opens a source "pattern:[WxH][@FPS]".
 func Open(_ context.Context, cfg capture.Config) (capture.Source, error) {
 	spec, err := capture.ParseSource(cfg.Source)
 	if err != nil {
-		return nil, fmt.Errorf("opening %s: %w", spec.Redacted, err)
+		return nil, fmt.Errorf("opening the test card: %w", err)
 	}
-	o, err := ParseOptions(spec.Target)
+	o, err := capture.ParsePattern(spec.Target)
 	if err != nil {
 		return nil, fmt.Errorf("opening the test card: %w", err)
 	}
@@ -74,7 +32,7 @@ func Open(_ context.Context, cfg capture.Config) (capture.Source, error) {
 
 type source struct {
 	name    string
-	options Options
+	options capture.Pattern
 	card    *card
 	pool    *capture.Pool[[]byte]
 	every   time.Duration // between frames; 0: none

@@ -9,34 +9,6 @@ import (
 	"github.com/glimpsed/glimpsed/capture/capturetest"
 )
 
-func TestParseOptions(t *testing.T) {
-	for _, c := range []struct {
-		text string
-		want Options
-		err  string
-	}{
-		{"", Options{640, 480, 25}, ""},
-		{"1280x720", Options{1280, 720, 25}, ""},
-		{"1280x720@30", Options{1280, 720, 30}, ""},
-		{"@0", Options{640, 480, 0}, ""},
-		{"1x1@12.5", Options{1, 1, 12.5}, ""},
-		{"big", Options{}, "pattern:big: the size must be WIDTHxHEIGHT of 1 to 8192 pixels, such as pattern:1280x720@30"},
-		{"0x10", Options{}, "pattern:0x10: the size must be WIDTHxHEIGHT of 1 to 8192 pixels, such as pattern:1280x720@30"},
-		{"@-1", Options{}, "pattern:@-1: the rate must be 0 (as fast as possible) to 1000 frames a second, such as pattern:1280x720@30"},
-	} {
-		got, err := ParseOptions(c.text)
-		if c.err != "" {
-			if err == nil || err.Error() != c.err {
-				t.Errorf("ParseOptions(%q): error %v, want %s", c.text, err, c.err)
-			}
-			continue
-		}
-		if err != nil || got != c.want {
-			t.Errorf("ParseOptions(%q) = %+v, %v; want %+v", c.text, got, err, c.want)
-		}
-	}
-}
-
 // Frame n is the same picture in every run, and differs from the one before.
 func TestDeterministicAndMoving(t *testing.T) {
 	read := func() [][32]byte {

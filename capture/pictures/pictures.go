@@ -46,7 +46,7 @@ func Opener(opts Options) capture.Opener {
 	return func(_ context.Context, cfg capture.Config) (capture.Source, error) {
 		s := &source{path: cfg.Source, loop: cfg.Loop, opts: opts, told: told, camera: cfg.Name}
 		if err := s.list(); err != nil {
-			return nil, fmt.Errorf("opening %s: %w", cfg.Source, err)
+			return nil, fmt.Errorf("opening %s: %w", cfg.Source, said(cfg.Source, err))
 		}
 		decoder, err := opts.NewDecoder()
 		if err != nil {
@@ -90,13 +90,14 @@ type source struct {
 
 	files []string
 	next  int
-	shown int // in this round
+	shown int   // in this round
+	first error // why the round's first file was skipped
 	seq   uint64
 }
 
 // list finds the files, anew in every round: what was added is shown, too.
 func (s *source) list() error {
-	s.files, s.next, s.shown = s.files[:0], 0, 0
+	s.files, s.next, s.shown, s.first = s.files[:0], 0, 0, nil
 	switch info, err := os.Stat(s.path); {
 	case err == nil && info.IsDir():
 		entries, err := os.ReadDir(s.path)
@@ -156,6 +157,9 @@ func (s *source) Read(ctx context.Context) (vision.Frame, error) {
 		s.next++
 		if err != nil {
 			s.told.skipped(s.camera, file, err.Error())
+			if s.first == nil {
+				s.first = err
+			}
 			continue
 		}
 		s.shown++
@@ -167,13 +171,17 @@ func (s *source) Read(ctx context.Context) (vision.Frame, error) {
 
 func (s *source) nextRound() error {
 	if s.shown == 0 {
-		return fmt.Errorf("reading %s: none of its %d files is a picture that can be decoded (the log says why)", s.path, len(s.files))
+		if len(s.files) == 1 && s.files[0] == s.path {
+			return fmt.Errorf("reading %s: %w", s.path, s.first)
+		}
+		return fmt.Errorf("reading %s: none of its %d files is a picture that can be decoded; of %s: %w",
+			s.path, len(s.files), filepath.Base(s.files[0]), s.first)
 	}
 	if !s.loop {
 		return capture.ErrEnded
 	}
 	if err := s.list(); err != nil {
-		return fmt.Errorf("reading %s again: %w", s.path, err)
+		return fmt.Errorf("reading %s again: %w", s.path, said(s.path, err))
 	}
 	return nil
 }
@@ -181,7 +189,7 @@ func (s *source) nextRound() error {
 func (s *source) read(ctx context.Context, file string, start time.Time) (vision.Frame, error) {
 	data, err := imaging.ReadFile(file, s.opts.Limits)
 	if err != nil {
-		return vision.Frame{}, err
+		return vision.Frame{}, said(file, err)
 	}
 	buf, n, err := s.pool.Get(ctx)
 	if err != nil {
@@ -203,4 +211,15 @@ func (s *source) read(ctx context.Context, file string, start time.Time) (vision
 func (s *source) Close() error {
 	s.pool.Close()
 	return s.decoder.Close()
+}
+
+// said takes the path out of an error that is told with it anyway.
+func said(path string, err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok && e.Path == path {
+		return e.Err
+	}
+	if inner := errors.Unwrap(err); inner != nil && err.Error() == path+": "+inner.Error() {
+		return inner
+	}
+	return err
 }

@@ -143,7 +143,9 @@ func TestErrors(t *testing.T) {
 		{"only text", folder(t, map[string][]byte{"a.txt": []byte("a")}), "there is no picture in this folder"},
 		{"glob", filepath.Join(t.TempDir(), "*.jpg"), "no file matches"},
 		{"bad glob", filepath.Join(t.TempDir(), "[.jpg"), "syntax error in pattern"},
-		{"only broken ones", folder(t, map[string][]byte{"a.jpg": []byte("text")}), "none of its 1 files is a picture"},
+		{"only broken ones", folder(t, map[string][]byte{"a.jpg": []byte("text"), "b.jpg": nil}), "none of its 2 files is a picture that can be decoded; of a.jpg: file is not a picture"},
+		{"a broken one", filepath.Join(folder(t, map[string][]byte{"a.jpg": nil}), "a.jpg"), "a.jpg: picture is empty (0 bytes)"},
+		{"no such picture", filepath.Join(t.TempDir(), "gone.jpg"), "gone.jpg: no such file or directory"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			src, _, err := open(t, c.source, true)
@@ -152,6 +154,9 @@ func TestErrors(t *testing.T) {
 			}
 			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), c.source) {
 				t.Errorf("error is %v, want one with %q and the source", err, c.want)
+			}
+			if n := strings.Count(err.Error(), c.source); n > 1 {
+				t.Errorf("error %q says the path %d times", err, n)
 			}
 			if errors.Is(err, capture.ErrEnded) {
 				t.Error("it is said to have ended")

@@ -19,6 +19,7 @@ parser.add_argument("--port", default="0")
 parser.add_argument("--user", default="")
 parser.add_argument("--password", default="")
 parser.add_argument("--digest", action="store_true")
+parser.add_argument("--fps", type=int, default=60)
 parser.add_argument("--transport", choices=["tcp", "udp", "both"], default="both")
 args = parser.parse_args()
 
@@ -29,7 +30,7 @@ server.set_service(args.port)
 
 factory = GstRtspServer.RTSPMediaFactory()
 factory.set_launch(
-    "( videotestsrc is-live=true pattern=ball ! video/x-raw,width=320,height=240,framerate=60/1"
+    f"( videotestsrc is-live=true pattern=ball ! video/x-raw,width=320,height=240,framerate={args.fps}/1"
     " ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=6 ! rtph264pay name=pay0 pt=96 )"
 )
 factory.set_shared(True)
