@@ -23,11 +23,18 @@ type outage struct {
 	over bool
 }
 
+// localRetryMax is the longest pause for a camera of this machine: to look for its device costs nothing,
+// and whoever has plugged it in again is waiting.
+const localRetryMax = 5 * time.Second
+
 // Run keeps the source going until ctx ends or the source does; then it returns nil.
 // Failing sources are retried for ever; the one error is ErrStuck.
 func (c *Camera) Run(ctx context.Context) error {
 	retry := backoff{min: c.cfg.RetryMin, max: c.cfg.RetryMax}
 	var failing outage
+	if spec, err := ParseSource(c.cfg.Source); err == nil && (spec.Kind == KindV4L2 || spec.Kind == KindAuto) {
+		retry.max = max(retry.min, min(retry.max, localRetryMax))
+	}
 	reconnecting := false
 	for ctx.Err() == nil {
 		if c.isPaused() {
@@ -251,7 +258,7 @@ func (c *Camera) logFailure(o *outage, reason string) {
 		c.log.Debug("camera still fails", "reason", reason)
 		return
 	}
-	o.reasons = append(o.reasons, reason)
+	o.reasons, o.over = append(o.reasons, reason), false
 	if first {
 		c.log.Warn("camera failed, trying again until it is back", "source", c.redacted, "reason", reason)
 	} else {

@@ -130,7 +130,7 @@ func cameraKeys() []key {
 		{name: "stall_after", bounds: between(0.1, year), doc: "without a frame for this long, the camera is stalled and opened again"},
 		{name: "frozen_after", bounds: between(0, year), doc: "the same picture for this long counts as stalled too; 0: never"},
 		{name: "open_timeout", bounds: between(0.1, year), doc: "how long opening may take"},
-		{name: "retry_min", bounds: between(0.01, year), doc: "pause before a lost camera is opened again; it grows up to retry_max"},
+		{name: "retry_min", bounds: between(0.01, year), doc: "pause before a lost camera is opened again; it grows up to retry_max, for a camera of this machine up to 5s"},
 		{name: "retry_max", bounds: between(0.01, year)},
 	}
 }

@@ -69,6 +69,9 @@ func (g *gate) prepare() {
 		user := os.Getenv(ffmpegOptions)
 		g.user = &user
 		os.Setenv(ffmpegOptions, optionsFor(capture.DefaultConfig()).around(user))
+		if os.Getenv(selectTimeout) == "" {
+			os.Setenv(selectTimeout, "11") // for V4L2: see waitFor
+		}
 	}
 }
 

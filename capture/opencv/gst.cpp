@@ -112,6 +112,9 @@ int glimpsed_gst_wait(void *pipeline, int ms, char *message, int size) {
     const Api &g = api();
     int change = g.get_state(pipeline, nullptr, nullptr, static_cast<uint64_t>(ms) * 1000000);
     if (failure(pipeline, message, size)) return GLIMPSED_GST_FAILED;
+    // A wait that another state change interrupts looks like a failure, too; asked without a wait, a
+    // real one is still there.
+    if (change == CHANGE_FAILURE) change = g.get_state(pipeline, nullptr, nullptr, 0);
     if (change == CHANGE_FAILURE) {
         say(message, size, nullptr, "the pipeline can't be started");
         return GLIMPSED_GST_FAILED;

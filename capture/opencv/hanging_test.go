@@ -105,7 +105,7 @@ func TestHangingCamerasSlowNoOther(t *testing.T) {
 func TestFileReopensWhileACameraHangs(t *testing.T) {
 	address, hangUp := describingHost(t)
 	defer hangUp() // a native opening can't be called off otherwise
-	halfway := supervise(t, "rtsp://"+address+"/live", nil)
+	halfway := supervise(t, "rtsp://"+address+"/live", func(cfg *capture.Config) { cfg.OpenTimeout = 2 * time.Second })
 	file := supervise(t, makeVideo(t, "clip.h264", "-i", "testsrc=size=64x48:rate=25", "-frames:v", "10", "-pix_fmt", "yuv420p"),
 		func(cfg *capture.Config) { cfg.StallAfter, cfg.OpenTimeout = time.Second, time.Second })
 	file.await(t, vision.CameraOnline)

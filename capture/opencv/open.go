@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -27,6 +29,25 @@ const (
 // readSlack is what a native read's own time limit has over StallAfter: the camera is reported as
 // stalled first, and then the call returns by itself.
 const readSlack = 500 * time.Millisecond
+
+// selectTimeout is how many whole seconds OpenCV waits for a V4L2 camera's next picture before it takes
+// the camera for lost. It is read once a process.
+const selectTimeout = "OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT"
+
+var (
+	waitOnce sync.Once
+	waitUser = os.Getenv(selectTimeout) != ""
+)
+
+// waitFor makes a V4L2 camera's stall_after come before OpenCV's own limit, so that a camera that hangs is
+// told from one that was unplugged. All cameras have the limit that the first one to be opened sets.
+func waitFor(stall time.Duration) {
+	waitOnce.Do(func() {
+		if !waitUser {
+			os.Setenv(selectTimeout, strconv.Itoa(int(stall/time.Second)+1))
+		}
+	})
+}
 
 // Opener opens the kinds auto, v4l2, libcamera, rtsp, http, file and gstreamer. What a camera
 // grants of the size, rate and format it was asked for is logged to log.
@@ -121,6 +142,7 @@ func (o opening) auto() (capture.Source, error) {
 }
 
 func (o opening) v4l2(path string) (capture.Source, error) {
+	waitFor(o.cfg.StallAfter)
 	node, err := filepath.EvalSymlinks(path) // /dev/v4l/by-id/... are links
 	if err != nil {
 		node = path

@@ -59,13 +59,15 @@ func sourceOf(d opencv.Device) string {
 	return stableName(d.Path)
 }
 
-// stableName is the link to a device that udev names after the camera itself, so that it is the same after
-// the next boot; without one it is the device.
+// stableName is the link to a device that udev names after the camera itself, or else after where it is
+// plugged in, so that it is the same after the next boot; without one it is the device.
 func stableName(device string) string {
-	links, _ := filepath.Glob("/dev/v4l/by-id/*") // the pattern is well-formed
-	for _, link := range links {
-		if target, err := filepath.EvalSymlinks(link); err == nil && target == device {
-			return link
+	for _, by := range []string{"id", "path"} {
+		links, _ := filepath.Glob("/dev/v4l/by-" + by + "/*") // the pattern is well-formed
+		for _, link := range links {
+			if target, err := filepath.EvalSymlinks(link); err == nil && target == device {
+				return link
+			}
 		}
 	}
 	return device

@@ -18,12 +18,16 @@ import photos
 
 MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
 STD = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
-# more of what has the most kinds; clear pictures come as twins of degraded ones, too
-CLASS_SHARE = np.array([{"clear": 0.8, "scrambled": 1.8, "covered": 1.3}.get(name, 1.0) for name in degrade.LABELS])
-CLEAR_TWIN = {"scrambled": 0.5, "color_cast": 0.3, "noisy": 0.3, "blurred": 0.2, "overexposed": 0.15}
+# how often each class is drawn: more of what has the most kinds and is hardest to learn
+CLASS_SHARE = np.array([{"clear": 0.8, "covered": 1.2, "color_cast": 1.2, "scrambled": 2.5}.get(name, 1.0) for name in degrade.LABELS])
 CLASS_SHARE /= CLASS_SHARE.sum()
+# how often a picture comes with its clear twin, the same scene without the defect
+CLEAR_TWIN = np.array(
+    [{"scrambled": 0.6, "color_cast": 0.3, "noisy": 0.3, "blurred": 0.2, "overexposed": 0.15}.get(name, 0.0) for name in degrade.LABELS]
+)
 CELLS = 14
-CELL = degrade.INPUT_SIZE // CELLS
+CELL = degrade.INPUT_SIZE // CELLS  # the stride of layer3
+IGNORED = -100  # PyTorch's label of what has no part in a loss
 FULL_WIDTH = 64  # channels of a ResNet-18's first layer
 
 
@@ -47,7 +51,7 @@ class Degraded(Dataset):
             difference = np.abs(after.astype(np.int16) - degrade.to_input(before)).max(axis=2) > 24
             changed = difference.reshape(CELLS, CELL, CELLS, CELL).mean(axis=(1, 3), dtype=np.float32)
         item = [(after, changed, number)]
-        if rng.random() < CLEAR_TWIN.get(label, 0):
+        if rng.random() < CLEAR_TWIN[number]:
             twin = degrade.to_input(degrade.mild_sensor(rng, before))
             item.append((twin, changed, degrade.LABELS.index("clear")))
         return item
@@ -83,21 +87,45 @@ class Replay:
                     self.kept.append(item)
                 else:
                     self.kept[rng.integers(self.capacity)] = item
-            crops, labels = zip(*[pair for item in shown for pair in crop(rng, item, size)])
-            yield torch.from_numpy(np.stack(crops)), torch.tensor(labels)
+            crops, labels, cells = zip(*[one for item in shown for one in crop(rng, item, size)])
+            yield torch.from_numpy(np.stack(crops)), torch.tensor(labels), torch.from_numpy(np.stack(cells))
 
 
 def crop(rng, item, size):
-    """The item's pictures and labels in one random crop, mirrored or not: of four, the one with most of the change."""
-    places = rng.integers(0, degrade.INPUT_SIZE - size + 1, (4, 2))
-    y, x = max(places, key=lambda at: seen(item[0][1], at, size))
+    """The item's pictures in one random crop, mirrored or not: of four, the one with most of the change.
+
+    A list of (picture, label, labels of the crop's cells).
+    """
+    changed, cells = item[0][1], size // CELL
+    places = rng.integers(0, CELLS - cells + 1, (4, 2))
+    y, x = max(places, key=lambda at: changed[at[0] : at[0] + cells, at[1] : at[1] + cells].mean())
     mirror = -1 if rng.random() < 0.5 else 1
-    return [(picture[y : y + size, x : x + size][:, ::mirror], label) for picture, _, label in item]
+    changed = changed[y : y + cells, x : x + cells][:, ::mirror]
+    y, x = y * CELL, x * CELL
+    return [
+        (picture[y : y + size, x : x + size][:, ::mirror], label, cell_labels(label, changed)) for picture, _, label in item
+    ]
 
 
-def seen(changed, at, size):
-    (y, x), cells = np.round(np.array(at) / CELL).astype(int), round(size / CELL)
-    return changed[y : y + cells, x : x + cells].mean()
+def cell_labels(label, changed):
+    """What every cell of a picture shows, IGNORED where it can't be said; `changed` is each cell's changed share."""
+    cells = np.full(changed.shape, label, np.int64)
+    if degrade.LABELS[label] == "scrambled":
+        cells[changed < 0.4] = IGNORED
+        cells[changed < 0.02] = degrade.LABELS.index("clear")
+    elif degrade.LABELS[label] == "covered":
+        cells[changed < 0.6] = IGNORED
+    return cells
+
+
+def log_prior():
+    """Log of each class's share of the pictures, twins included, shape (classes,).
+
+    Added to the logits in training, it makes the network's own logits those of classes equally frequent.
+    """
+    share = CLASS_SHARE.copy()
+    share[degrade.LABELS.index("clear")] += (CLASS_SHARE * CLEAR_TWIN).sum()
+    return torch.tensor(np.log(share / share.sum()), dtype=torch.float32)
 
 
 def normalised(batch, device):
@@ -155,6 +183,13 @@ def widen(model, width, device):
     return wider
 
 
+def forward(model, x):
+    """Logits (N, classes) and layer3's map (N, channels, size / 16, size / 16)."""
+    x = model.maxpool(model.relu(model.bn1(model.conv1(x))))
+    cells = model.layer3(model.layer2(model.layer1(x)))
+    return model.fc(model.avgpool(model.layer4(cells)).flatten(1)), cells
+
+
 def parameter_groups(model, weight_decay):
     """Weight decay on the kernels only."""
     decayed = [p for p in model.parameters() if p.ndim > 1]
@@ -189,7 +224,7 @@ def settle_batch_norm(model, pictures, seed, count, device, workers):
     model.train()
     replay = Replay(pictures, seed, workers, capacity=0)
     with torch.no_grad():
-        for batch, _ in replay.batches(0, math.ceil(count / 32), 32, 32, degrade.INPUT_SIZE):
+        for batch, _, _ in replay.batches(0, math.ceil(count / 32), 32, 32, degrade.INPUT_SIZE):
             model(normalised(batch, device))
     model.eval()
 
@@ -211,8 +246,8 @@ def parse_stage(text):
     if len(parts) != 5:
         raise argparse.ArgumentTypeError(f"{text}: five numbers are wanted")
     width, size, fresh, batch, _ = parts
-    if FULL_WIDTH % width or not 64 <= size <= degrade.INPUT_SIZE or not 0 < fresh <= batch:
-        raise argparse.ArgumentTypeError(f"{text}: a width divides {FULL_WIDTH}, a size is 64 to {degrade.INPUT_SIZE}, new pictures are part of the batch")
+    if FULL_WIDTH % width or size % CELL or not 64 <= size <= degrade.INPUT_SIZE or not 0 < fresh <= batch:
+        raise argparse.ArgumentTypeError(f"{text}: a width divides {FULL_WIDTH}, a size is a multiple of {CELL}, 64 to {degrade.INPUT_SIZE}, new pictures are part of the batch")
     return tuple(parts)
 
 
@@ -227,11 +262,13 @@ def arguments():
         default=["16:112:16:64:2500", "16:160:16:64:500", "64:160:12:32:150", "64:224:12:24:80"],
         help="what is trained in turn, each as width : crop size : new items a step : pictures a step : steps",
     )
-    parser.add_argument("--lr", type=float, default=2e-3, help="peak learning rate of AdamW, one cycle for each width")
-    parser.add_argument("--lr-wider", type=float, default=3e-4, help="the same for a widened network")
+    parser.add_argument(
+        "--lr", type=float, nargs="+", default=[2.5e-3, 1e-3, 3e-4], help="peak learning rates of AdamW, one cycle for each width"
+    )
     parser.add_argument("--replay", type=int, default=6000, help="pictures kept to be shown again, 150 kB each")
     parser.add_argument("--weight-decay", type=float, default=0.03, help="of the kernels")
     parser.add_argument("--label-smoothing", type=float, default=0.05, help="share spread over the other labels")
+    parser.add_argument("--cell-loss", type=float, default=0.5, help="weight of the loss of single cells (see README.md)")
     parser.add_argument("--ema", type=float, default=0.99, help="decay a step of the averaged weights, which are what is exported")
     parser.add_argument("--seed", type=int, default=18, help="of pictures, labels and first weights")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ...")
@@ -250,6 +287,8 @@ def arguments():
 class Trainer:
     """Trains through the stages; `step` counts over all of them and is where a resumed run goes on."""
 
+    SAVED = ("model", "ema", "cells", "optimizer")
+
     def __init__(self, args, pictures):
         self.args, self.step = args, 0
         self.replay = Replay(pictures, args.seed, args.workers, args.replay)
@@ -261,10 +300,13 @@ class Trainer:
         self.model = widen(self.ema, width, device) if hasattr(self, "ema") else new_model(width, device)
         self.ema = new_model(width, device)
         self.ema.load_state_dict(self.model.state_dict())
-        self.optimizer = torch.optim.AdamW(parameter_groups(self.model, self.args.weight_decay))
+        # a helper, not exported: says of every cell what it shows, so that layer3 learns where a defect is
+        self.cells = nn.Conv2d(self.model.fc.in_features // 2, len(degrade.LABELS), 1).to(device)
+        groups = parameter_groups(self.model, self.args.weight_decay) + [{"params": list(self.cells.parameters())}]
+        self.optimizer = torch.optim.AdamW(groups)
 
     def save(self):
-        parts = {name: getattr(self, name).state_dict() for name in ("model", "ema", "optimizer")}
+        parts = {name: getattr(self, name).state_dict() for name in self.SAVED}
         width = self.model.conv1.out_channels
         write_whole({"step": self.step, "width": width, **parts}, self.args.out / "checkpoint.pth")
 
@@ -272,7 +314,7 @@ class Trainer:
         state = torch.load(path, map_location=self.args.device, weights_only=True)
         if state["width"] != self.model.conv1.out_channels:
             self.begin(state["width"])
-        for name in ("model", "ema", "optimizer"):
+        for name in self.SAVED:
             getattr(self, name).load_state_dict(state[name])
         self.step = state["step"]
 
@@ -290,30 +332,34 @@ class Trainer:
         args = self.args
         width, size, fresh, batch, steps = args.stages[number]
         criterion = nn.CrossEntropyLoss(label_smoothing=args.label_smoothing)
+        prior = log_prior().to(args.device)
         # one learning-rate cycle for each width; it follows the pixels, since a step's cost differs between stages
         work = [s[4] * s[3] * s[1] ** 2 if s[0] == width else 0 for s in args.stages]
-        peak = args.lr if width == args.stages[0][0] else args.lr_wider
+        widths = list(dict.fromkeys(s[0] for s in args.stages))
+        peak = args.lr[min(widths.index(width), len(args.lr) - 1)]
         losses, rights, started = [], [], time.monotonic()
-        for step, (pictures, labels) in enumerate(self.replay.batches(first_picture, steps - skipped, fresh, batch, size), skipped):
+        data = self.replay.batches(first_picture, steps - skipped, fresh, batch, size)
+        for step, (pictures, labels, cells) in enumerate(data, skipped):
             rate = one_cycle((sum(work[:number]) + work[number] * step / steps) / sum(work), peak)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             self.model.train()
             labels = labels.to(args.device)
-            logits = self.model(normalised(pictures, args.device))
-            loss = criterion(logits, labels)
+            logits, maps = forward(self.model, normalised(pictures, args.device))
+            loss = criterion(logits + prior, labels)
+            cell_loss = criterion(self.cells(maps), cells.to(args.device))
             self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            (loss + args.cell_loss * cell_loss).backward()
             nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
             self.optimizer.step()
             self.step += 1
             average(self.ema, self.model, self.step, args.ema)
-            losses.append(loss.item())
+            losses.append((loss.item(), cell_loss.item()))
             rights.append((logits.argmax(1) == labels).float().mean().item())
             if self.step % 20 == 0:
-                seconds = time.monotonic() - started
+                seconds, mean = time.monotonic() - started, np.mean(losses[-40:], axis=0)
                 print(
-                    f"step {self.step} width {width} size {size} loss {np.mean(losses[-40:]):.3f} "
+                    f"step {self.step} width {width} size {size} loss {mean[0]:.3f} cells {mean[1]:.3f} "
                     f"right {np.mean(rights[-40:]):.3f} lr {rate:.5f} {seconds:.0f} s",
                     flush=True,
                 )

@@ -65,7 +65,7 @@ loop = GLib.MainLoop()
 
 def wait_for_the_end():
     sys.stdin.read()
-    loop.quit()
+    GLib.idle_add(loop.quit)  # it may not run yet
 
 
 threading.Thread(target=wait_for_the_end, daemon=True).start()
