@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 from PIL import Image
 
-
 INPUT_SIZE = 224
 
 cv2.setNumThreads(1)  # parallelism is by worker process

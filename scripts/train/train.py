@@ -259,13 +259,13 @@ def arguments():
         "--stages",
         type=parse_stage,
         nargs="+",
-        default=["16:112:16:64:2500", "16:160:16:64:500", "64:160:12:32:150", "64:224:12:24:80"],
+        default=["16:112:16:64:1100", "16:176:12:40:2700", "16:224:12:32:300", "32:160:14:40:1500", "64:160:12:24:40", "64:224:12:24:60"],
         help="what is trained in turn, each as width : crop size : new items a step : pictures a step : steps",
     )
     parser.add_argument(
-        "--lr", type=float, nargs="+", default=[2.5e-3, 1e-3, 3e-4], help="peak learning rates of AdamW, one cycle for each width"
+        "--lr", type=float, nargs="+", default=[2.5e-3, 1.2e-3, 3e-4], help="peak learning rates of AdamW, one cycle for each width"
     )
-    parser.add_argument("--replay", type=int, default=6000, help="pictures kept to be shown again, 150 kB each")
+    parser.add_argument("--replay", type=int, default=5000, help="pictures kept to be shown again, 150 kB each")
     parser.add_argument("--weight-decay", type=float, default=0.03, help="of the kernels")
     parser.add_argument("--label-smoothing", type=float, default=0.05, help="share spread over the other labels")
     parser.add_argument("--cell-loss", type=float, default=0.5, help="weight of the loss of single cells (see README.md)")
