@@ -19,12 +19,13 @@ import (
 	"github.com/glimpsed/glimpsed/infer/litert"
 )
 
+// MinSide lets large JPEGs be decoded at reduced scale as long as their shorter side keeps so many pixels:
+// twice what any model of the catalogue resizes to, so that the antialiased resize has the last word.
+const MinSide = 512
+
 // SourceOpener opens sources of every kind. What native openers have to say goes to log.
 func SourceOpener(log *slog.Logger) capture.Opener {
 	native := opencv.Opener(log)
-	// minSide lets large JPEGs of a folder be decoded at reduced scale: twice what any model of
-	// the catalogue resizes to, so that the antialiased resize has the last word.
-	const minSide = 512
 	openers := map[capture.Kind]capture.Opener{
 		capture.KindAuto:      native,
 		capture.KindV4L2:      native,
@@ -34,7 +35,7 @@ func SourceOpener(log *slog.Logger) capture.Opener {
 		capture.KindFile:      native,
 		capture.KindGStreamer: native,
 		capture.KindPictures: pictures.Opener(pictures.Options{
-			NewDecoder: NewDecoder, MinSide: minSide, Limits: imaging.DefaultLimits(), Logger: log,
+			NewDecoder: NewDecoder, MinSide: MinSide, Limits: imaging.DefaultLimits(), Logger: log,
 		}),
 		capture.KindPattern: pattern.Open,
 	}

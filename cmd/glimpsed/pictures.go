@@ -40,10 +40,6 @@ func pictures(args []string) ([]string, error) {
 	return files, nil
 }
 
-// minSide lets large JPEGs be decoded at reduced scale: twice what any model of the catalogue
-// resizes to, so that the antialiased resize still has the last word.
-const minSide = 512
-
 // pictureClassifier says what picture files show. It has a single owner; those of one model take turns on it.
 type pictureClassifier struct {
 	decoder    imaging.Decoder
@@ -79,7 +75,7 @@ func (p *pictureClassifier) classify(file string) ([]vision.Classification, file
 	if err != nil {
 		return nil, fileTiming{}, err
 	}
-	frame, err := p.decoder.Decode(data, imaging.Options{MinSide: minSide, Buffer: p.buffer})
+	frame, err := p.decoder.Decode(data, imaging.Options{MinSide: kinds.MinSide, Buffer: p.buffer})
 	if err != nil {
 		return nil, fileTiming{}, fmt.Errorf("%s: %w", file, err)
 	}

@@ -295,7 +295,7 @@ func (t *fitter) file(name string, decoder imaging.Decoder) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := decoder.Decode(data, imaging.Options{MinSide: minSide})
+	f, err := decoder.Decode(data, imaging.Options{MinSide: kinds.MinSide})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
