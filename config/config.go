@@ -30,6 +30,7 @@ type Config struct {
 	Infer  infer.Config
 	MQTT   MQTT
 	Broker Broker
+	Health Health
 	Web    Web
 	Stats  Stats
 	Log    Log
@@ -75,6 +76,12 @@ type Broker struct {
 	broker.Config `mapstructure:",squash"`
 	// PasswordFile is where Load takes Password from.
 	PasswordFile string
+}
+
+// Health is the second opinion on every camera's picture, from the model that is part of the binary.
+type Health struct {
+	// Every is the pause between two of a camera; 0: never.
+	Every time.Duration
 }
 
 // Web is the page, API and metrics.

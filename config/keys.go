@@ -87,6 +87,9 @@ func table(runtimes []string) []key {
 			{name: "password", secret: true, doc: "better in password_file"},
 			{name: "password_file", doc: "file with the password, or the name of a systemd credential"},
 		}},
+		{name: "health", doc: "a second opinion on every camera: resnet18-camera-health looks what is wrong with the picture, on the topic CAMERA/health", keys: []key{
+			{name: "every", bounds: between(0, year), doc: "how often, such as 30s; 0: never"},
+		}},
 		{name: "web", doc: "page, HTTP API and metrics", keys: []key{
 			{name: "listen", pattern: hostPort, doc: "address; empty: off"},
 		}},

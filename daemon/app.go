@@ -79,6 +79,7 @@ type camera struct {
 	capture  *capture.Camera
 	pipeline *Pipeline
 	model    *Model
+	health   *HealthCheck // nil where none is wanted
 }
 
 type modelKey struct{ ref, labels string }
@@ -151,28 +152,22 @@ func (a *App) openCameras() error {
 	openSource := kinds.SourceOpener(a.log)
 	for i, cfg := range a.cfg.Cameras {
 		ref, labels := a.cfg.ModelOf(i)
-		m := a.models[modelKey{ref, labels}]
-		if m == nil {
-			var err error
-			if m, err = OpenModel(store, ref, labels, a.cfg.Infer); err != nil {
-				return err
-			}
-			a.models[modelKey{ref, labels}] = m
-			attrs := []any{"model", m.Name, "sha256", m.SHA256, "runtime", m.Runtime, "labels", len(m.Labels)}
-			if m.Note != "" {
-				attrs = append(attrs, "note", m.Note)
-			}
-			a.log.Info("model ready", attrs...)
+		m, err := a.openModel(store, ref, labels)
+		if err != nil {
+			return err
 		}
 		classifier, err := m.Classifier(infer.ClassifierOptions{Top: a.cfg.Infer.Top, Crop: cfg.Crop})
 		if err != nil {
 			return fmt.Errorf("%w: cameras[%d]: %w", ErrModel, i, err)
 		}
 		c := &camera{cfg: cfg, model: m}
+		if c.health, err = a.openHealth(store, cfg.Name); err != nil {
+			return err
+		}
 		c.capture = capture.New(cfg.Config, openSource, capture.Options{Logger: a.log, OnStatus: a.cameraChanged})
 		c.pipeline = &Pipeline{
 			camera: cfg.Name, runID: a.runID, model: m.Ref(),
-			frames: c.capture, labels: classifier,
+			frames: c.capture, labels: classifier, health: c.health,
 			stage: a.progress.Stage("classifying for camera " + cfg.Name),
 			log:   a.log, emit: a.emit, onFault: a.wake,
 		}
@@ -181,6 +176,46 @@ func (a *App) openCameras() error {
 		a.cameras = append(a.cameras, c)
 	}
 	return nil
+}
+
+// openModel makes a model ready to run, or returns the one that is.
+func (a *App) openModel(store *models.Store, ref, labels string) (*Model, error) {
+	if m := a.models[modelKey{ref, labels}]; m != nil {
+		return m, nil
+	}
+	m, err := OpenModel(store, ref, labels, a.cfg.Infer)
+	if err != nil {
+		return nil, err
+	}
+	a.models[modelKey{ref, labels}] = m
+	attrs := []any{"model", m.Name, "sha256", m.SHA256, "runtime", m.Runtime, "labels", len(m.Labels)}
+	if m.Note != "" {
+		attrs = append(attrs, "note", m.Note)
+	}
+	a.log.Info("model ready", attrs...)
+	return m, nil
+}
+
+// openHealth makes a camera's health check, or nil where none is wanted.
+func (a *App) openHealth(store *models.Store, camera string) (*HealthCheck, error) {
+	if a.cfg.Health.Every == 0 {
+		return nil, nil
+	}
+	m, err := a.openModel(store, models.CameraHealth, "")
+	if err != nil {
+		return nil, fmt.Errorf("health.every: %w", err)
+	}
+	classifier, err := m.Classifier(infer.ClassifierOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("health.every: %w: %w", ErrModel, err)
+	}
+	h := &HealthCheck{
+		camera: camera, every: a.cfg.Health.Every, model: m.Ref(), labels: classifier,
+		stage: a.progress.Stage("checking the health of camera " + camera), log: a.log,
+		emit:    func(h publish.Health) { a.publish(a.encoder.Health(h)) },
+		onFault: a.wake,
+	}
+	return h.start(), nil
 }
 
 // BrokerURL is where to subscribe: the embedded broker's address, or the first of those configured,
@@ -214,9 +249,12 @@ func (a *App) run(ctx context.Context, lastLook func()) error {
 
 	looking, stopLooking := context.WithCancel(ctx)
 	defer stopLooking()
-	var look, classify group
+	var look, classify, check group
 	for _, c := range a.cameras {
 		look.start(func() error { return c.capture.Run(looking) })
+		if c.health != nil {
+			check.start(func() error { return c.health.Run(looking) })
+		}
 		classify.start(func() error { return c.pipeline.Run(looking) })
 	}
 	a.log.Info("running", "device", a.cfg.Device, "cameras", len(a.cameras), "run_id", a.runID)
@@ -237,7 +275,7 @@ func (a *App) run(ctx context.Context, lastLook func()) error {
 	stopLooking()
 	stopTelling()
 	<-tell.done() // they wait for nothing, and would publish to a publisher that is closed
-	return errors.Join(err, a.stop(&look, &classify, &serve, stopServing))
+	return errors.Join(err, a.stop(&look, &classify, &check, &serve, stopServing))
 }
 
 // ended is closed when every camera has come to its end. Under systemd that is no reason to
@@ -250,8 +288,8 @@ func (a *App) ended(classify *group) <-chan struct{} {
 }
 
 // stop ends what Run started, in the order of the data's flow.
-func (a *App) stop(look, classify, serve *group, stopServing func()) error {
-	clean := within(stageBudget, classify.done(), look.done())
+func (a *App) stop(look, classify, check, serve *group, stopServing func()) error {
+	clean := within(stageBudget, classify.done(), look.done(), check.done())
 	if !clean {
 		a.log.Error("a camera or model did not stop", "within", stageBudget)
 	}

@@ -31,6 +31,8 @@ type Pipeline struct {
 	model  vision.ModelRef
 	frames frames
 	labels classifier
+	// health is offered every frame; it may be nil.
+	health *HealthCheck
 	stage  *Stage
 	log    *slog.Logger
 	// emit takes each result; it must not block on anything outside.
@@ -73,6 +75,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		taken := time.Now().Add(-frame.Prepare)
 
 		p.stage.Begin()
+		p.health.Offer(frame)
 		top, timing, err := p.labels.Classify(nil, frame)
 		p.stage.End()
 		done := time.Now()

@@ -65,6 +65,9 @@ func (a *App) problems() []string {
 		if fault := c.pipeline.Fault(); fault != "" {
 			out = append(out, fmt.Sprintf("camera %s: %s", c.cfg.Name, fault))
 		}
+		if fault := c.health.Fault(); fault != "" {
+			out = append(out, fmt.Sprintf("camera %s: checking its health: %s", c.cfg.Name, fault))
+		}
 		if s := c.capture.Status(); s.Frames+s.Reconnects > 0 || s.Reason != capture.Starting {
 			if s.State == vision.CameraOffline || s.State == vision.CameraStalled {
 				out = append(out, fmt.Sprintf("camera %s is %s: %s", c.cfg.Name, s.State, s.Reason))

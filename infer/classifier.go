@@ -134,8 +134,15 @@ func (c *Classifier) fit(width, height int) error {
 	return nil
 }
 
-// preprocess fills input from the frame.
-func (c *Classifier) preprocess(frame vision.Frame) error {
+// Prepare brings a BGR frame to the model's input, for Run. The frame isn't kept.
+func (c *Classifier) Prepare(frame vision.Frame) error {
+	if err := c.prepare(frame); err != nil {
+		return fmt.Errorf("preparing a picture of %s: %w", frame.Source, err)
+	}
+	return nil
+}
+
+func (c *Classifier) prepare(frame vision.Frame) error {
 	if err := imaging.Check(frame); err != nil {
 		return err
 	}
@@ -155,19 +162,25 @@ func (c *Classifier) Model() vision.Model { return c.model }
 // Classify appends the best classifications of a BGR frame to dst, best first. The
 // frame isn't kept.
 func (c *Classifier) Classify(dst []vision.Classification, frame vision.Frame) ([]vision.Classification, Timing, error) {
+	start := time.Now()
+	if err := c.Prepare(frame); err != nil {
+		return dst, Timing{}, err
+	}
+	preprocess := time.Since(start)
+	dst, t, err := c.Run(dst)
+	t.Preprocess = preprocess
+	return dst, t, err
+}
+
+// Run appends the best classifications of what Prepare was given last, best first.
+func (c *Classifier) Run(dst []vision.Classification) ([]vision.Classification, Timing, error) {
 	var t Timing
 	start := time.Now()
-	if err := c.preprocess(frame); err != nil {
-		return dst, t, fmt.Errorf("preparing a picture of %s: %w", frame.Source, err)
-	}
-	ready := time.Now()
-	t.Preprocess = ready.Sub(start)
-
 	if err := c.invoke(&t); err != nil {
 		return dst, t, err
 	}
 	done := time.Now()
-	t.Invoke = done.Sub(ready) - t.Queue
+	t.Invoke = done.Sub(start) - t.Queue
 
 	best, err := c.scorer.score(c.output)
 	if err != nil {

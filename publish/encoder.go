@@ -62,6 +62,26 @@ func (e *Encoder) CameraDiagnostics(s vision.CameraStatus) Message {
 	}))
 }
 
+// Health is the message of the second opinion on a camera's picture.
+func (e *Encoder) Health(h Health) Message {
+	p := healthPayload{
+		Schema: Schema, Device: e.Device, Camera: h.Camera, RunID: e.RunID,
+		CapturedAt: timestamp(h.CapturedAt), ClockSynced: e.clockSynced(),
+		Model: modelPayload{h.Model.Name, h.Model.SHA256, h.Model.Runtime},
+		Label: h.Top[0].Label, Score: score(h.Top[0].Score), Since: timestamp(h.Since),
+		Top: make([]classification, len(h.Top)),
+	}
+	for i, c := range h.Top {
+		p.Top[i] = classification{c.Label, c.Index, score(c.Score)}
+	}
+	return e.message(CameraTopic(h.Camera, KindHealth), KindHealth, marshal(p))
+}
+
+func score(s float32) float64 { return round(float64(s), scoreUnit) }
+
+// clockSynced says whether captured_at can be believed.
+func (e *Encoder) clockSynced() bool { return e.ClockSynced == nil || e.ClockSynced() }
+
 // Diagnostics is the message of what is wrong with the device.
 func (e *Encoder) Diagnostics(d Diagnostics) Message {
 	p := deviceDiagnostics{

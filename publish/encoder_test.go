@@ -78,6 +78,13 @@ func TestPayloads(t *testing.T) {
 				{Camera: "back", Model: testResult().Model, FPS: math.NaN()},
 			},
 		}), "stats", true},
+		{"health.json", e.Health(Health{
+			Camera: "front", CapturedAt: captured, Since: captured.Add(-time.Hour),
+			Model: vision.ModelRef{Name: "resnet18-camera-health", SHA256: strings.Repeat("0123456789abcdef", 4), Runtime: "litert"},
+			Top: []vision.Classification{
+				{Label: "covered", Index: 4, Score: 0.91}, {Label: "dark", Index: 1, Score: 0.05}, {Label: "blurred", Index: 3, Score: 0.01},
+			},
+		}), "front/health", true},
 		{"settings.json", e.Settings(Settings{Camera: "front", Enabled: true, FPS: 5, Model: "resnet18"}), "front/settings", true},
 	}
 	for _, c := range table {

@@ -57,6 +57,17 @@ type Settings struct {
 	Model   string
 }
 
+// Health is what the camera-health model says of a camera's picture.
+type Health struct {
+	Camera     string
+	CapturedAt time.Time
+	Model      vision.ModelRef
+	// Top holds the best classifications, best first: one at least.
+	Top []vision.Classification
+	// Since is when the best label became that.
+	Since time.Time
+}
+
 type cameraDiagnostics struct {
 	Schema     int    `json:"schema"`
 	Device     string `json:"device"`
@@ -112,6 +123,26 @@ type cameraStats struct {
 	Dropped uint64                 `json:"dropped"`
 	Stale   uint64                 `json:"stale"`
 	Latency map[string]percentiles `json:"latency_ms"`
+}
+
+type healthPayload struct {
+	Schema      int              `json:"schema"`
+	Device      string           `json:"device"`
+	Camera      string           `json:"camera"`
+	RunID       string           `json:"run_id"`
+	CapturedAt  string           `json:"captured_at"`
+	ClockSynced bool             `json:"clock_synced"`
+	Model       modelPayload     `json:"model"`
+	Label       string           `json:"label"`
+	Score       float64          `json:"score"`
+	Since       string           `json:"since"`
+	Top         []classification `json:"top"`
+}
+
+type classification struct {
+	Label string  `json:"label"`
+	Index int     `json:"index"`
+	Score float64 `json:"score"`
 }
 
 type percentiles struct {

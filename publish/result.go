@@ -11,6 +11,9 @@ import (
 // resultSize is the room a result usually takes, in bytes.
 const resultSize = 768
 
+// scoreUnit gives scores four decimals.
+const scoreUnit = 10000
+
 // appendResult appends r as JSON. It is written out by hand because it runs once
 // a frame: encoding/json takes several times as long.
 func (e *Encoder) appendResult(b []byte, r *vision.Result) []byte {
@@ -24,7 +27,7 @@ func (e *Encoder) appendResult(b []byte, r *vision.Result) []byte {
 	b = append(b, `,"captured_at":"`...)
 	b = r.CapturedAt.UTC().AppendFormat(b, timeLayout)
 	b = append(b, `","clock_synced":`...)
-	b = strconv.AppendBool(b, e.ClockSynced == nil || e.ClockSynced())
+	b = strconv.AppendBool(b, e.clockSynced())
 	b = appendString(append(b, `,"model":{"name":`...), r.Model.Name)
 	b = appendString(append(b, `,"sha256":`...), r.Model.SHA256)
 	b = appendString(append(b, `,"runtime":`...), r.Model.Runtime)
@@ -35,7 +38,7 @@ func (e *Encoder) appendResult(b []byte, r *vision.Result) []byte {
 		}
 		b = appendString(append(b, `{"label":`...), c.Label)
 		b = strconv.AppendInt(append(b, `,"index":`...), int64(c.Index), 10)
-		b = appendFloat(append(b, `,"score":`...), float64(c.Score), 10000)
+		b = appendFloat(append(b, `,"score":`...), float64(c.Score), scoreUnit)
 		b = append(b, '}')
 	}
 	t := &r.Timing

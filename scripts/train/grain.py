@@ -14,7 +14,7 @@ def noisy(rng, picture):
     height, width = picture.shape[:2]
     kind = choose(
         rng,
-        {"rgb": 4, "luma": 3, "chroma": 2, "poisson": 2, "impulse": 3, "speckle": 2, "grain": 2, "bands": 3, "uniform": 1, "night": 2},
+        {"rgb": 4, "luma": 3, "chroma": 2, "poisson": 2, "impulse": 3, "speckle": 2, "grain": 2, "bands": 2, "uniform": 1, "night": 2},
     )
     x = picture.astype(np.float32)
     if kind == "night":  # high gain in poor light: dim, but the noise is what spoils it
@@ -22,9 +22,9 @@ def noisy(rng, picture):
         kind = choose(rng, {"rgb": 3, "poisson": 2, "luma": 1})
     if kind in ("rgb", "luma"):
         shape = (height, width, 3 if kind == "rgb" else 1)
-        x += gauss(rng, shape) * (loss * np.float32(log_uniform(rng, 5, 45)))
+        x += gauss(rng, shape) * (loss * np.float32(log_uniform(rng, 6, 45)))
     elif kind == "uniform":
-        reach = np.float32(log_uniform(rng, 5, 35) * math.sqrt(3)) * loss
+        reach = np.float32(log_uniform(rng, 6, 35) * math.sqrt(3)) * loss
         x += (rng.random((height, width, 3), dtype=np.float32) * 2 - 1) * reach
     elif kind == "chroma":
         size = rng.uniform(0.8, 3) * u  # blotches, as after a camera's noise reduction
@@ -68,7 +68,7 @@ def noisy(rng, picture):
 
 def sensor_bands(rng, height, width, u):
     """Line noise: every row (or column) its own offset, or a wave from mains or radio interference."""
-    strength = np.float32(log_uniform(rng, 9, 45))
+    strength = np.float32(log_uniform(rng, 11, 45))
     if chance(rng, 0.55):
         across = chance(rng, 0.65)
         size = height if across else width

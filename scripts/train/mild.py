@@ -34,7 +34,7 @@ def mild_sensor(rng, picture, noise=2.0):
         picture = add_grain(rng, picture, rng.uniform(0.3, noise), coloured=chance(rng, 0.5))
     if chance(rng, 0.15):
         picture = overlay(rng, picture.copy())
-    if chance(rng, 0.05):
+    if chance(rng, 0.03):
         picture = bars(rng, picture.copy())
     if chance(rng, 0.5):
         picture = jpeg(picture, rng.uniform(35, 97))
@@ -58,9 +58,9 @@ def bars(rng, picture):
     """Letterbox or pillarbox bars."""
     height, width = picture.shape[:2]
     if chance(rng, 0.6):
-        edge = int(height * rng.uniform(0.03, 0.13))
+        edge = int(height * rng.uniform(0.03, 0.1))
         picture[:edge] = picture[height - edge :] = 0
     else:
-        edge = int(width * rng.uniform(0.03, 0.13))
+        edge = int(width * rng.uniform(0.03, 0.1))
         picture[:, :edge] = picture[:, width - edge :] = 0
     return picture

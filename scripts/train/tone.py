@@ -90,7 +90,7 @@ def low_contrast(rng, picture):
     height, width = picture.shape[:2]
     x = picture.astype(np.float32)
     if kind == "squeeze":
-        contrast, level = log_uniform(rng, 0.09, 0.4), rng.uniform(60, 215)
+        contrast, level = log_uniform(rng, 0.09, 0.38), rng.uniform(60, 215)
         around = x.mean() if chance(rng, 0.6) else 128
         keep_level = chance(rng, 0.35) and 55 < x.mean() < 215
         x = (x.mean() if keep_level else level) + contrast * (x - around)
@@ -108,7 +108,7 @@ def low_contrast(rng, picture):
         if chance(rng, 0.4):  # scattered light softens
             x = gaussian_blur(x, rng.uniform(0.2, 0.8) * unit(picture))
     elif kind == "dirt":
-        veil = rng.uniform(0.3, 0.7)
+        veil = rng.uniform(0.5, 0.75)
         spots = soft_field(rng, height, width, int(rng.integers(3, 8))) * soft_field(rng, height, width, int(rng.integers(6, 22)))
         spots = np.clip((spots - np.quantile(spots[::4, ::4], rng.uniform(0.3, 0.75))) * rng.uniform(2, 6), 0, 1)
         opacity = np.clip(veil + spots * rng.uniform(0.2, 0.6), 0, 0.92)[..., None]
@@ -126,7 +126,7 @@ def low_contrast(rng, picture):
 
 def colour_cast(rng, picture):
     before = picture[::4, ::4].reshape(-1, 3).mean(0)
-    kinds = {"gain": 4, "white_balance": 3, "add": 3, "tint": 3, "sepia": 2, "duotone": 1, "lost": 1, "hue": 1, "swap": 0.7, "gamma": 1.5}
+    kinds = {"gain": 4, "white_balance": 3, "add": 3, "tint": 3, "sepia": 2, "duotone": 1, "lost": 1, "hue": 0.7, "swap": 0.7, "gamma": 1.5}
     for _ in range(6):
         x = picture.astype(np.float32)
         kind = choose(rng, kinds)

@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from torch import nn
@@ -19,23 +20,17 @@ import photos
 MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
 STD = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
 # how often each class is drawn: more of what has the most kinds and is hardest to learn
-CLASS_SHARE = np.array([{"clear": 0.8, "covered": 1.2, "color_cast": 1.2, "scrambled": 2.5}.get(name, 1.0) for name in degrade.LABELS])
+CLASS_SHARE = np.array([{"clear": 0.8, "covered": 1.2, "color_cast": 1.2, "scrambled": 2.0}.get(name, 1.0) for name in degrade.LABELS])
 CLASS_SHARE /= CLASS_SHARE.sum()
 # how often a picture comes with its clear twin, the same scene without the defect
 CLEAR_TWIN = np.array(
     [{"scrambled": 0.6, "color_cast": 0.3, "noisy": 0.3, "blurred": 0.2, "overexposed": 0.15}.get(name, 0.0) for name in degrade.LABELS]
 )
-CELLS = 14
-CELL = degrade.INPUT_SIZE // CELLS  # the stride of layer3
-IGNORED = -100  # PyTorch's label of what has no part in a loss
 FULL_WIDTH = 64  # channels of a ResNet-18's first layer
 
 
 class Degraded(Dataset):
-    """Item i is always the same: a list of one picture, or of two of the same scene, one degraded and one clear.
-
-    A picture is its 224-pixel input, the cells of it that changed (14 x 14, 0..1) and its label.
-    """
+    """Item i is always the same: pictures of one scene, degraded and at times also clear, as (input, label number)."""
 
     def __init__(self, pictures, seed):
         self.pictures, self.seed = pictures, seed
@@ -43,25 +38,17 @@ class Degraded(Dataset):
     def __getitem__(self, index):
         rng = np.random.default_rng([self.seed, index])
         number = int(rng.choice(len(CLASS_SHARE), p=CLASS_SHARE))
-        label = degrade.LABELS[number]
-        after, before = degrade.sample(rng, self.pictures, label)
-        after = degrade.to_input(after)
-        changed = np.ones((CELLS, CELLS), np.float32)
-        if label in ("scrambled", "covered"):  # the defect may be in a part of the picture only
-            difference = np.abs(after.astype(np.int16) - degrade.to_input(before)).max(axis=2) > 24
-            changed = difference.reshape(CELLS, CELL, CELLS, CELL).mean(axis=(1, 3), dtype=np.float32)
-        item = [(after, changed, number)]
+        after, before = degrade.sample(rng, self.pictures, degrade.LABELS[number])
+        item = [(degrade.to_input(after), number)]
         if rng.random() < CLEAR_TWIN[number]:
-            twin = degrade.to_input(degrade.mild_sensor(rng, before))
-            item.append((twin, changed, degrade.LABELS.index("clear")))
+            item.append((degrade.to_input(degrade.mild_sensor(rng, before)), degrade.LABELS.index("clear")))
         return item
 
 
 class Replay:
-    """Batches of new pictures and of pictures shown before, each time in another crop and mirrored or not.
+    """Batches of new pictures and of pictures shown before, each time framed a little differently and mirrored or not.
 
-    Making a picture costs more than a step of the thin network on it. Crops rather than smaller pictures: noise and
-    sharpness keep the statistics that they have at 224 pixels.
+    Making a picture costs more than a step of the thin network on it.
     """
 
     def __init__(self, pictures, seed, workers, capacity):
@@ -87,35 +74,20 @@ class Replay:
                     self.kept.append(item)
                 else:
                     self.kept[rng.integers(self.capacity)] = item
-            crops, labels, cells = zip(*[one for item in shown for one in crop(rng, item, size)])
-            yield torch.from_numpy(np.stack(crops)), torch.tensor(labels), torch.from_numpy(np.stack(cells))
+            views, labels = zip(*[one for item in shown for one in view(rng, item, size)])
+            yield torch.from_numpy(np.stack(views)), torch.tensor(labels)
 
 
-def crop(rng, item, size):
-    """The item's pictures in one random crop, mirrored or not: of four, the one with most of the change.
-
-    A list of (picture, label, labels of the crop's cells).
-    """
-    changed, cells = item[0][1], size // CELL
-    places = rng.integers(0, CELLS - cells + 1, (4, 2))
-    y, x = max(places, key=lambda at: changed[at[0] : at[0] + cells, at[1] : at[1] + cells].mean())
+def view(rng, item, size):
+    """The item's pictures at size x size, all framed alike: nearly whole, mirrored or not."""
+    side = int(degrade.INPUT_SIZE * rng.uniform(0.88, 1)) if rng.random() < 0.5 else degrade.INPUT_SIZE
+    y, x = rng.integers(0, degrade.INPUT_SIZE - side + 1, 2)
     mirror = -1 if rng.random() < 0.5 else 1
-    changed = changed[y : y + cells, x : x + cells][:, ::mirror]
-    y, x = y * CELL, x * CELL
+    how = cv2.INTER_AREA if size < side else cv2.INTER_LINEAR
     return [
-        (picture[y : y + size, x : x + size][:, ::mirror], label, cell_labels(label, changed)) for picture, _, label in item
+        (cv2.resize(picture[y : y + side, x : x + side], (size, size), interpolation=how)[:, ::mirror], number)
+        for picture, number in item
     ]
-
-
-def cell_labels(label, changed):
-    """What every cell of a picture shows, IGNORED where it can't be said; `changed` is each cell's changed share."""
-    cells = np.full(changed.shape, label, np.int64)
-    if degrade.LABELS[label] == "scrambled":
-        cells[changed < 0.4] = IGNORED
-        cells[changed < 0.02] = degrade.LABELS.index("clear")
-    elif degrade.LABELS[label] == "covered":
-        cells[changed < 0.6] = IGNORED
-    return cells
 
 
 def log_prior():
@@ -183,13 +155,6 @@ def widen(model, width, device):
     return wider
 
 
-def forward(model, x):
-    """Logits (N, classes) and layer3's map (N, channels, size / 16, size / 16)."""
-    x = model.maxpool(model.relu(model.bn1(model.conv1(x))))
-    cells = model.layer3(model.layer2(model.layer1(x)))
-    return model.fc(model.avgpool(model.layer4(cells)).flatten(1)), cells
-
-
 def parameter_groups(model, weight_decay):
     """Weight decay on the kernels only."""
     decayed = [p for p in model.parameters() if p.ndim > 1]
@@ -216,7 +181,7 @@ def average(ema, model, step, decay):
 
 
 def settle_batch_norm(model, pictures, seed, count, device, workers):
-    """Re-estimates the batch-norm statistics for whole 224-pixel pictures, which training on crops didn't see."""
+    """Re-estimates the batch-norm statistics of the averaged weights."""
     for norm in model.modules():
         if isinstance(norm, nn.BatchNorm2d):
             norm.reset_running_stats()
@@ -224,7 +189,7 @@ def settle_batch_norm(model, pictures, seed, count, device, workers):
     model.train()
     replay = Replay(pictures, seed, workers, capacity=0)
     with torch.no_grad():
-        for batch, _, _ in replay.batches(0, math.ceil(count / 32), 32, 32, degrade.INPUT_SIZE):
+        for batch, _ in replay.batches(0, math.ceil(count / 32), 32, 32, degrade.INPUT_SIZE):
             model(normalised(batch, device))
     model.eval()
 
@@ -246,8 +211,8 @@ def parse_stage(text):
     if len(parts) != 5:
         raise argparse.ArgumentTypeError(f"{text}: five numbers are wanted")
     width, size, fresh, batch, _ = parts
-    if FULL_WIDTH % width or size % CELL or not 64 <= size <= degrade.INPUT_SIZE or not 0 < fresh <= batch:
-        raise argparse.ArgumentTypeError(f"{text}: a width divides {FULL_WIDTH}, a size is a multiple of {CELL}, 64 to {degrade.INPUT_SIZE}, new pictures are part of the batch")
+    if FULL_WIDTH % width or not 64 <= size <= degrade.INPUT_SIZE or not 0 < fresh <= batch:
+        raise argparse.ArgumentTypeError(f"{text}: a width divides {FULL_WIDTH}, a size is 64 to {degrade.INPUT_SIZE}, new pictures are part of the batch")
     return tuple(parts)
 
 
@@ -259,16 +224,15 @@ def arguments():
         "--stages",
         type=parse_stage,
         nargs="+",
-        default=["16:112:16:64:1100", "16:176:12:40:2700", "16:224:12:32:300", "32:160:14:40:1500", "64:160:12:24:40", "64:224:12:24:60"],
-        help="what is trained in turn, each as width : crop size : new items a step : pictures a step : steps",
+        default=["16:112:24:128:3000", "16:160:20:96:900", "16:224:16:64:900", "32:224:16:48:700", "64:224:12:32:450"],
+        help="what is trained in turn, each as width : picture size : new items a step : pictures a step : steps",
     )
     parser.add_argument(
-        "--lr", type=float, nargs="+", default=[2.5e-3, 1.2e-3, 3e-4], help="peak learning rates of AdamW, one cycle for each width"
+        "--lr", type=float, nargs="+", default=[3e-3, 1e-3, 4e-4], help="peak learning rates of AdamW, one cycle for each width"
     )
-    parser.add_argument("--replay", type=int, default=5000, help="pictures kept to be shown again, 150 kB each")
+    parser.add_argument("--replay", type=int, default=12000, help="items kept to be shown again, 150 or 300 kB each")
     parser.add_argument("--weight-decay", type=float, default=0.03, help="of the kernels")
     parser.add_argument("--label-smoothing", type=float, default=0.05, help="share spread over the other labels")
-    parser.add_argument("--cell-loss", type=float, default=0.5, help="weight of the loss of single cells (see README.md)")
     parser.add_argument("--ema", type=float, default=0.99, help="decay a step of the averaged weights, which are what is exported")
     parser.add_argument("--seed", type=int, default=18, help="of pictures, labels and first weights")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ...")
@@ -287,7 +251,7 @@ def arguments():
 class Trainer:
     """Trains through the stages; `step` counts over all of them and is where a resumed run goes on."""
 
-    SAVED = ("model", "ema", "cells", "optimizer")
+    SAVED = ("model", "ema", "optimizer")
 
     def __init__(self, args, pictures):
         self.args, self.step = args, 0
@@ -300,9 +264,7 @@ class Trainer:
         self.model = widen(self.ema, width, device) if hasattr(self, "ema") else new_model(width, device)
         self.ema = new_model(width, device)
         self.ema.load_state_dict(self.model.state_dict())
-        # a helper, not exported: says of every cell what it shows, so that layer3 learns where a defect is
-        self.cells = nn.Conv2d(self.model.fc.in_features // 2, len(degrade.LABELS), 1).to(device)
-        groups = parameter_groups(self.model, self.args.weight_decay) + [{"params": list(self.cells.parameters())}]
+        groups = parameter_groups(self.model, self.args.weight_decay)
         self.optimizer = torch.optim.AdamW(groups)
 
     def save(self):
@@ -339,27 +301,26 @@ class Trainer:
         peak = args.lr[min(widths.index(width), len(args.lr) - 1)]
         losses, rights, started = [], [], time.monotonic()
         data = self.replay.batches(first_picture, steps - skipped, fresh, batch, size)
-        for step, (pictures, labels, cells) in enumerate(data, skipped):
+        for step, (pictures, labels) in enumerate(data, skipped):
             rate = one_cycle((sum(work[:number]) + work[number] * step / steps) / sum(work), peak)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             self.model.train()
             labels = labels.to(args.device)
-            logits, maps = forward(self.model, normalised(pictures, args.device))
+            logits = self.model(normalised(pictures, args.device))
             loss = criterion(logits + prior, labels)
-            cell_loss = criterion(self.cells(maps), cells.to(args.device))
             self.optimizer.zero_grad(set_to_none=True)
-            (loss + args.cell_loss * cell_loss).backward()
+            loss.backward()
             nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
             self.optimizer.step()
             self.step += 1
             average(self.ema, self.model, self.step, args.ema)
-            losses.append((loss.item(), cell_loss.item()))
+            losses.append(loss.item())
             rights.append((logits.argmax(1) == labels).float().mean().item())
             if self.step % 20 == 0:
-                seconds, mean = time.monotonic() - started, np.mean(losses[-40:], axis=0)
+                seconds = time.monotonic() - started
                 print(
-                    f"step {self.step} width {width} size {size} loss {mean[0]:.3f} cells {mean[1]:.3f} "
+                    f"step {self.step} width {width} size {size} loss {np.mean(losses[-40:]):.3f} "
                     f"right {np.mean(rights[-40:]):.3f} lr {rate:.5f} {seconds:.0f} s",
                     flush=True,
                 )
