@@ -4,6 +4,7 @@ package publish
 
 import (
 	"context"
+	"time"
 
 	"github.com/glimpsed/glimpsed/vision"
 )
@@ -20,9 +21,21 @@ type Message struct {
 	// QoS is 0, 1 or 2.
 	QoS    byte
 	Retain bool
+	// Clock is for payloads with a time of capture.
+	Clock Clock
 	// Result is what Payload encodes where it is a result, for publishers that
 	// show it to a person instead of sending it.
 	Result *vision.Result
+}
+
+// Clock says when a payload's captured_at was read, so that it can be set right where that was
+// before the machine knew the time.
+type Clock struct {
+	// Unsynced says that the machine's clock was not set yet.
+	Unsynced bool
+	// BootID and SinceBoot are the machine's boot and the time since it, which are right nevertheless.
+	BootID    string
+	SinceBoot time.Duration
 }
 
 // Ack completes when the other side has the message.

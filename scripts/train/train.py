@@ -10,7 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from torch import nn
+from torch import distributed, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 from torchvision.models import resnet18
 
@@ -20,12 +21,15 @@ import photos
 MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
 STD = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
 # how often each class is drawn: more of what has the most kinds and is hardest to learn
-CLASS_SHARE = np.array([{"clear": 0.8, "covered": 1.2, "color_cast": 1.2, "scrambled": 2.0}.get(name, 1.0) for name in degrade.LABELS])
+CLASS_SHARE = {
+    "clear": 0.6, "dark": 0.6, "overexposed": 0.6, "blurred": 0.8, "covered": 1.0,
+    "noisy": 1.2, "low_contrast": 0.7, "color_cast": 1.0, "scrambled": 3.0,
+}  # fmt: skip
+CLASS_SHARE = np.array([CLASS_SHARE[name] for name in degrade.LABELS])
 CLASS_SHARE /= CLASS_SHARE.sum()
 # how often a picture comes with its clear twin, the same scene without the defect
-CLEAR_TWIN = np.array(
-    [{"scrambled": 0.6, "color_cast": 0.3, "noisy": 0.3, "blurred": 0.2, "overexposed": 0.15}.get(name, 0.0) for name in degrade.LABELS]
-)
+CLEAR_TWIN = {"scrambled": 0.8, "color_cast": 0.3, "noisy": 0.5, "blurred": 0.2, "overexposed": 0.15}
+CLEAR_TWIN = np.array([CLEAR_TWIN.get(name, 0.0) for name in degrade.LABELS])
 FULL_WIDTH = 64  # channels of a ResNet-18's first layer
 
 
@@ -61,6 +65,9 @@ class Replay:
         Kept items fill a batch up to `batch` pictures, or one more; the first batches are smaller.
         """
         rng = np.random.default_rng([self.seed, first, 1])
+        made = Degraded(self.pictures, self.seed + 1)
+        while len(self.kept) < min(self.capacity, 200 * fresh):  # or the first ones would be shown too often
+            self.kept.append(made[first + len(self.kept)])
         order = range(first, first + steps * fresh)
         extra = {"num_workers": self.workers, "prefetch_factor": 4} if self.workers else {}
         for new in DataLoader(Degraded(self.pictures, self.seed), fresh, sampler=order, collate_fn=list, **extra):
@@ -237,7 +244,8 @@ def arguments():
     parser.add_argument("--seed", type=int, default=18, help="of pictures, labels and first weights")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ...")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of PyTorch on the CPU")
-    parser.add_argument("--workers", type=int, default=1, help="processes that make pictures")
+    parser.add_argument("--processes", type=int, default=1, help="processes that share each step, on the CPU")
+    parser.add_argument("--workers", type=int, default=1, help="processes that make pictures, for each of them; 0: none beside it")
     parser.add_argument("--checkpoint-every", type=int, default=50, help="steps")
     parser.add_argument("--weights", type=Path, help="state_dict to begin with in place of random weights")
     parser.add_argument("--resume", action="store_true", help="go on from checkpoint.pth in --out")
@@ -253,9 +261,9 @@ class Trainer:
 
     SAVED = ("model", "ema", "optimizer")
 
-    def __init__(self, args, pictures):
-        self.args, self.step = args, 0
-        self.replay = Replay(pictures, args.seed, args.workers, args.replay)
+    def __init__(self, args, pictures, rank):
+        self.args, self.rank, self.step = args, rank, 0
+        self.replay = Replay(pictures, args.seed + 100 * rank, args.workers, args.replay // args.processes)
         self.begin(args.stages[0][0])
 
     def begin(self, width):
@@ -300,14 +308,16 @@ class Trainer:
         widths = list(dict.fromkeys(s[0] for s in args.stages))
         peak = args.lr[min(widths.index(width), len(args.lr) - 1)]
         losses, rights, started = [], [], time.monotonic()
-        data = self.replay.batches(first_picture, steps - skipped, fresh, batch, size)
+        data = self.replay.batches(first_picture, steps - skipped, *(math.ceil(n / args.processes) for n in (fresh, batch)), size)
+        # on a CPU, processes of one thread each are half as fast again as one process of as many threads
+        model = DistributedDataParallel(self.model) if args.processes > 1 else self.model
         for step, (pictures, labels) in enumerate(data, skipped):
             rate = one_cycle((sum(work[:number]) + work[number] * step / steps) / sum(work), peak)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             self.model.train()
             labels = labels.to(args.device)
-            logits = self.model(normalised(pictures, args.device))
+            logits = model(normalised(pictures, args.device))
             loss = criterion(logits + prior, labels)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -317,37 +327,51 @@ class Trainer:
             average(self.ema, self.model, self.step, args.ema)
             losses.append(loss.item())
             rights.append((logits.argmax(1) == labels).float().mean().item())
-            if self.step % 20 == 0:
+            if self.step % 20 == 0 and self.rank == 0:
                 seconds = time.monotonic() - started
                 print(
                     f"step {self.step} width {width} size {size} loss {np.mean(losses[-40:]):.3f} "
                     f"right {np.mean(rights[-40:]):.3f} lr {rate:.5f} {seconds:.0f} s",
                     flush=True,
                 )
-            if self.step % args.checkpoint_every == 0 or step + 1 == steps:
+            if (self.step % args.checkpoint_every == 0 or step + 1 == steps) and self.rank == 0:
                 self.save()
 
 
-def main():
-    args = arguments()
+def train(rank, args):
     torch.set_num_threads(args.threads)
-    torch.manual_seed(args.seed)
-    args.out.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(args.seed + rank)
+    if args.processes > 1:
+        rendezvous = f"file://{(args.out / 'rendezvous').resolve()}"
+        distributed.init_process_group("gloo", rendezvous, rank=rank, world_size=args.processes)
     pictures = photos.load(args.photos, validation=False)
-    trainer = Trainer(args, pictures)
+    trainer = Trainer(args, pictures, rank)
     if args.weights:
         for model in (trainer.model, trainer.ema):
             model.load_state_dict(torch.load(args.weights, map_location=args.device, weights_only=True))
     if args.resume or args.export_only:
         trainer.load(args.out / "checkpoint.pth")
-    print(f"{len(pictures)} training pictures, from step {trainer.step}", flush=True)
+    if rank == 0:
+        print(f"{len(pictures)} training pictures, from step {trainer.step}", flush=True)
     if not args.export_only:
         trainer.run()
-    settle_batch_norm(trainer.ema, pictures, args.seed + 1000, args.settle_pictures, args.device, args.workers)
-    final = widen(trainer.ema, FULL_WIDTH, args.device)
-    path = args.out / "resnet18-camera-health.pth"
-    export(final, path)
-    print(f"wrote {path}", flush=True)
+    if rank == 0:
+        settle_batch_norm(trainer.ema, pictures, args.seed + 1000, args.settle_pictures, args.device, args.workers)
+        path = args.out / "resnet18-camera-health.pth"
+        export(widen(trainer.ema, FULL_WIDTH, args.device), path)
+        print(f"wrote {path}", flush=True)
+    if args.processes > 1:
+        distributed.destroy_process_group()
+
+
+def main():
+    args = arguments()
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "rendezvous").unlink(missing_ok=True)
+    if args.processes > 1:
+        torch.multiprocessing.spawn(train, (args,), args.processes)
+    else:
+        train(0, args)
 
 
 if __name__ == "__main__":
