@@ -82,12 +82,18 @@ func SinceExec() (time.Duration, error) {
 	if err != nil {
 		return 0, fmt.Errorf("reading the process's start: %w", err)
 	}
-	var now unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &now); err != nil {
-		return 0, fmt.Errorf("reading the time since boot: %w", err)
-	}
 	const userHz = 100 // fixed by the kernel's ABI on every architecture that Go runs on
-	return time.Duration(now.Nano()) - time.Duration(ticks)*time.Second/userHz, nil
+	return SinceBoot() - time.Duration(ticks)*time.Second/userHz, nil
+}
+
+// SinceBoot is the time since the machine was started, its sleep included. Setting the clock
+// doesn't change it.
+func SinceBoot() time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
+		return 0 // the clock exists on every Linux since 2.6.39
+	}
+	return time.Duration(t.Nano())
 }
 
 // CPUTime is the processor time that the whole process has used.

@@ -69,6 +69,12 @@ type MQTT struct {
 type Outbox struct {
 	// Mode is "offline", "always" or "off".
 	Mode string
+	// MaxMB, in megabytes of 2^20 bytes, MaxMessages and MaxAge bound what is kept; the oldest goes first.
+	MaxMB       int
+	MaxMessages int
+	MaxAge      time.Duration
+	// Sync is the time between writes to the disk; 0: none.
+	Sync time.Duration
 }
 
 // Broker is the embedded broker's configuration.
@@ -112,12 +118,17 @@ func Defaults() Config {
 		Cameras: []Camera{cam},
 		Model:   "auto",
 		Infer:   infer.DefaultConfig(),
-		MQTT:    MQTT{Config: mqtt.DefaultConfig(), Outbox: Outbox{Mode: "offline"}, Commands: "safe"},
+		MQTT:    MQTT{Config: mqtt.DefaultConfig(), Outbox: defaultOutbox(), Commands: "safe"},
 		Broker:  Broker{Config: broker.DefaultConfig()},
 		Web:     Web{Listen: "127.0.0.1:8080"},
 		Stats:   Stats{Every: 30 * time.Second},
 		Log:     Log{Level: "info", Format: "auto"},
 	}
+}
+
+// defaultOutbox holds more than a day of one camera at 5 results a second.
+func defaultOutbox() Outbox {
+	return Outbox{Mode: "offline", MaxMB: 512, MaxMessages: 1_000_000, MaxAge: 7 * 24 * time.Hour, Sync: 500 * time.Millisecond}
 }
 
 // defaultCamera is what a camera in the file starts from; it has no name.

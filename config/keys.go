@@ -155,7 +155,12 @@ func mqttKeys(kinds []string) []key {
 			{name: "retain", doc: "whether the broker keeps the newest message"},
 		}},
 		{name: "outbox", doc: "messages that the broker can't take now", keys: []key{
-			{name: "mode", enum: []any{"offline", "always", "off"}, doc: "kept on disk: {enum}; offline: while the broker is away"},
+			{name: "mode", enum: []any{"offline", "always", "off"}, doc: "kept on disk in state_dir: {enum}; offline: while no broker acknowledges, " +
+				"always: before they are sent, off: in memory only, ten thousand at most"},
+			{name: "max_mb", bounds: between(1, 1<<20), doc: "megabytes of disk at most; the oldest messages go first"},
+			{name: "max_messages", bounds: between(1, 1e9), doc: "messages at most"},
+			{name: "max_age", bounds: between(1, 10*year), doc: "older messages are given up"},
+			{name: "sync", bounds: between(0, 3600), doc: "time between writes to the disk, which a power cut can cost; 0s: each message at once"},
 		}},
 		{name: "commands", enum: []any{"off", "safe", "all"}, doc: "what may be commanded over MQTT: {enum}; safe: pause, fps, thresholds, snapshot, ping"},
 	}

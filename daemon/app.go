@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +27,7 @@ import (
 	"github.com/glimpsed/glimpsed/publish"
 	"github.com/glimpsed/glimpsed/publish/broker"
 	"github.com/glimpsed/glimpsed/publish/mqtt"
+	"github.com/glimpsed/glimpsed/publish/outbox"
 	"github.com/glimpsed/glimpsed/publish/stdout"
 	"github.com/glimpsed/glimpsed/vision"
 )
@@ -59,6 +61,7 @@ type App struct {
 	began time.Time
 
 	broker    *broker.Broker // nil where another one is configured
+	outbox    *outbox.Outbox // nil where what waits is kept in memory
 	mqtt      *mqtt.Publisher
 	publisher publish.Publisher
 	encoder   *publish.Encoder
@@ -70,6 +73,7 @@ type App struct {
 	telling  sync.WaitGroup // calls of Options.OnResult that are still to come
 	enough   chan struct{}  // closed after Options.Frames results
 	refusals refusals
+	noOutbox string        // why there is none although one is wanted
 	changed  chan struct{} // a problem may have come or gone
 }
 
@@ -132,10 +136,14 @@ func (a *App) openLink() error {
 	}
 	a.encoder = &publish.Encoder{
 		Device: a.cfg.Device, RunID: a.runID, BootID: board.BootID(),
-		ClockSynced: board.ClockSynced, Deliveries: link.Deliveries(),
+		ClockSynced: board.ClockSynced, SinceBoot: board.SinceBoot, Deliveries: link.Deliveries(),
 	}
+	a.openOutbox()
 	var err error
-	a.mqtt, err = mqtt.New(link, mqtt.Options{Device: a.cfg.Device, Log: a.log, OnChange: func(mqtt.State) { a.wake() }})
+	a.mqtt, err = mqtt.New(link, mqtt.Options{
+		Device: a.cfg.Device, Log: a.log, OnChange: func(mqtt.State) { a.wake() },
+		Clock: a.clock, Outbox: a.outbox, OutboxFirst: a.cfg.MQTT.Outbox.Mode == "always",
+	})
 	if err != nil {
 		return err
 	}
@@ -144,6 +152,30 @@ func (a *App) openLink() error {
 		a.publisher = publish.Fanout{a.mqtt, stdout.New(a.opts.Print)}
 	}
 	return nil
+}
+
+// openOutbox opens the outbox, if one is wanted. A daemon whose disk fails does its work without.
+func (a *App) openOutbox() {
+	cfg := a.cfg.MQTT.Outbox
+	if cfg.Mode == "off" || a.cfg.StateDir == "" {
+		return
+	}
+	b, err := outbox.Open(outbox.Options{
+		Dir: filepath.Join(a.cfg.StateDir, "outbox"), MaxBytes: int64(cfg.MaxMB) << 20,
+		MaxMessages: uint64(cfg.MaxMessages), MaxAge: cfg.MaxAge, Sync: cfg.Sync,
+		Clock: a.clock, Log: a.log,
+	})
+	if err != nil {
+		a.noOutbox = fmt.Sprintf("%v; what waits for the broker is kept in memory only", err)
+		a.log.Error("there is no outbox on disk", "error", err)
+		return
+	}
+	a.outbox = b
+}
+
+// clock is a publish.BootClock.
+func (a *App) clock() (bootID string, booted time.Time, synced bool) {
+	return a.encoder.BootID, time.Now().Add(-board.SinceBoot()), board.ClockSynced()
 }
 
 // openCameras makes every camera's pipeline and the models that they share.
@@ -310,9 +342,14 @@ func (a *App) stop(look, classify, check, serve *group, stopServing func()) erro
 	a.telling.Wait() // every Ack has completed now
 	stopServing()
 	within(time.Second/4, serve.done())
+	if a.outbox != nil {
+		if kept := a.outbox.State().Pending; kept > 0 {
+			a.log.Info("messages wait in the outbox for the next start", "messages", kept)
+		}
+	}
 	if !clean {
 		// Freeing native memory under a call that still runs would crash.
-		return errors.New("stopping: a native call did not return in time")
+		return errors.Join(errors.New("stopping: a native call did not return in time"), a.closeOutbox())
 	}
 	return a.free()
 }
@@ -326,7 +363,14 @@ func (a *App) free() error {
 	if a.broker != nil {
 		errs = append(errs, a.broker.Close())
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, a.closeOutbox())...)
+}
+
+func (a *App) closeOutbox() error {
+	if a.outbox == nil {
+		return nil
+	}
+	return a.outbox.Close()
 }
 
 // emit publishes a result. It runs in the pipeline's goroutine.

@@ -61,6 +61,14 @@ func (a *App) problems() []string {
 	if s := a.mqtt.State(); !s.Connected && s.Reason != "" {
 		out = append(out, "broker: "+s.Reason)
 	}
+	if a.noOutbox != "" {
+		out = append(out, "outbox: "+a.noOutbox)
+	}
+	if a.outbox != nil {
+		if s := a.outbox.State(); s.Fault != "" {
+			out = append(out, "outbox: "+s.Fault)
+		}
+	}
 	for _, c := range a.cameras {
 		if fault := c.pipeline.Fault(); fault != "" {
 			out = append(out, fmt.Sprintf("camera %s: %s", c.cfg.Name, fault))

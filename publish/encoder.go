@@ -27,6 +27,9 @@ type Encoder struct {
 	RunID, BootID string
 	// ClockSynced says whether the machine's clock was ever set; nil means yes.
 	ClockSynced func() bool
+	// SinceBoot is the time since the machine's boot; nil: what was captured before the clock
+	// was set can't be set right.
+	SinceBoot func() time.Duration
 	// Deliveries is how each kind is sent; what is missing is sent with QoS 1.
 	Deliveries Deliveries
 }
@@ -44,6 +47,9 @@ func (e *Encoder) message(topic string, k Kind, payload []byte) Message {
 func (e *Encoder) Result(r *vision.Result) Message {
 	m := e.message(CameraTopic(r.Camera, KindResult), KindResult, e.appendResult(make([]byte, 0, resultSize), r))
 	m.Result = r
+	if e.SinceBoot != nil && !e.clockSynced() {
+		m.Clock = Clock{Unsynced: true, BootID: e.BootID, SinceBoot: e.SinceBoot() - time.Since(r.CapturedAt)}
+	}
 	return m
 }
 

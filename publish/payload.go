@@ -30,7 +30,7 @@ type Stats struct {
 	RSS     uint64
 	Cameras []CameraStats
 	// Pending is how many messages wait for the broker, Lost how many were given up.
-	Pending int
+	Pending uint64
 	Lost    uint64
 }
 
@@ -152,7 +152,7 @@ type percentiles struct {
 }
 
 type mqttStats struct {
-	Pending int    `json:"pending"`
+	Pending uint64 `json:"pending"`
 	Lost    uint64 `json:"lost"`
 }
 

@@ -4,7 +4,6 @@ package publish
 
 import (
 	"context"
-	"time"
 
 	"github.com/glimpsed/glimpsed/vision"
 )
@@ -26,16 +25,6 @@ type Message struct {
 	// Result is what Payload encodes where it is a result, for publishers that
 	// show it to a person instead of sending it.
 	Result *vision.Result
-}
-
-// Clock says when a payload's captured_at was read, so that it can be set right where that was
-// before the machine knew the time.
-type Clock struct {
-	// Unsynced says that the machine's clock was not set yet.
-	Unsynced bool
-	// BootID and SinceBoot are the machine's boot and the time since it, which are right nevertheless.
-	BootID    string
-	SinceBoot time.Duration
 }
 
 // Ack completes when the other side has the message.

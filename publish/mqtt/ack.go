@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"errors"
+	"time"
 
 	"github.com/glimpsed/glimpsed/publish"
 )
@@ -12,6 +13,8 @@ var (
 	ErrClosed = errors.New("the MQTT publisher is closed")
 	// ErrDropped: too many messages waited for the broker, and this was the oldest.
 	ErrDropped = errors.New("dropped: too many messages wait for the MQTT broker")
+	// ErrKept: the message waits in the outbox; the broker gets it one day, maybe after a restart.
+	ErrKept = errors.New("kept in the outbox until an MQTT broker takes it")
 	// ErrSuperseded: a newer message of the same retained topic took this one's place.
 	ErrSuperseded = errors.New("superseded by a newer message of its topic")
 )
@@ -24,6 +27,10 @@ type item struct {
 	message publish.Message
 	// seq is the order of acceptance.
 	seq uint64
+	// id is the message's in the outbox; 0: it isn't there.
+	id uint64
+	// sentAt is when it was taken to be sent.
+	sentAt time.Time
 	// own marks the publisher's own messages, the birth and the farewell, which the
 	// backlog knows nothing of.
 	own bool

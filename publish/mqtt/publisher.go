@@ -23,6 +23,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/glimpsed/glimpsed/publish"
+	"github.com/glimpsed/glimpsed/publish/outbox"
 )
 
 const (
@@ -37,6 +38,13 @@ type Options struct {
 	// Device is the level between the base topic and everything else.
 	Device string
 	Log    *slog.Logger
+	// Outbox keeps what the broker doesn't acknowledge; nil: memory does, within narrow bounds. The
+	// Publisher doesn't close it.
+	Outbox *outbox.Outbox
+	// OutboxFirst has every message about something that happened in the outbox before it is sent.
+	OutboxFirst bool
+	// Clock sets the time of messages right that were made before the machine knew it; nil: it isn't done.
+	Clock publish.BootClock
 	// OnChange, if set, is told of each new state of the connection, one call at a
 	// time; it must not block, nor call Close.
 	OnChange func(State)
@@ -50,6 +58,8 @@ type Publisher struct {
 	root     string
 	clientID string
 	log      *slog.Logger
+	outbox   *outbox.Outbox    // nil: none
+	clock    publish.BootClock // nil: none
 	onChange func(State)
 	// status is where birth and will go.
 	status struct {
@@ -89,7 +99,10 @@ func New(cfg Config, o Options) (*Publisher, error) {
 	p := &Publisher{
 		cfg: cfg, root: publish.Root(cfg.BaseTopic, o.Device), clientID: cfg.ClientID, log: o.Log, onChange: o.OnChange,
 		wake: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan struct{}),
-		backlog: newBacklog(), state: State{Since: time.Now()},
+		backlog: newBacklog(), state: State{Since: time.Now()}, outbox: o.Outbox, clock: o.Clock,
+	}
+	if o.Outbox != nil {
+		p.backlog.store, p.backlog.first = o.Outbox, o.OutboxFirst
 	}
 	for _, b := range cfg.Brokers {
 		u, err := parseBroker(b)
@@ -117,7 +130,7 @@ func (p *Publisher) ClientID() string { return p.clientID }
 
 // Publish accepts m; it never waits for the network. The Ack completes without an
 // error once the broker has acknowledged m (QoS 1 and 2) or m was written to the
-// connection (QoS 0), else with ErrSuperseded, ErrDropped or ErrClosed.
+// connection (QoS 0), else with ErrKept, ErrSuperseded, ErrDropped or ErrClosed.
 func (p *Publisher) Publish(_ context.Context, m publish.Message) (publish.Ack, error) {
 	i := &item{topic: p.root + "/" + m.Topic, message: m, done: make(chan struct{})}
 	if err := checkMessage(i.topic, m); err != nil {
@@ -169,12 +182,10 @@ func (p *Publisher) Close(ctx context.Context) error {
 		close(p.closing)
 	}
 	if !p.started {
-		n := p.backlog.pending()
-		p.backlog.giveUp(ErrClosed)
-		p.mu.Unlock()
-		return undelivered(n, ErrClosed)
+		defer p.mu.Unlock()
+		return p.giveUp(ErrClosed)
 	}
-	if !p.state.Connected && p.backlog.pending() == 0 {
+	if !p.state.Connected && p.idle() {
 		p.abort()
 	}
 	p.mu.Unlock()
@@ -184,16 +195,22 @@ func (p *Publisher) Close(ctx context.Context) error {
 	<-p.done
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	n := p.backlog.pending()
 	cause := ctx.Err()
 	if cause == nil {
 		cause = ErrClosed
 	}
-	p.backlog.giveUp(ErrClosed)
-	return undelivered(n, cause)
+	return p.giveUp(cause)
 }
 
-func undelivered(n int, cause error) error {
+// idle says that nothing in memory waits for the broker. It needs mu.
+func (p *Publisher) idle() bool {
+	n, _ := p.backlog.pending()
+	return n == 0
+}
+
+// giveUp ends every acknowledgement; the error is about what nobody keeps. It needs mu.
+func (p *Publisher) giveUp(cause error) error {
+	n := p.backlog.giveUp(ErrClosed)
 	if n == 0 {
 		return nil
 	}
@@ -276,7 +293,7 @@ func (p *Publisher) dialAll(ctx context.Context) *session {
 // pause waits before the next round; false means that there is to be none.
 func (p *Publisher) pause(ctx context.Context, failures int) bool {
 	p.mu.Lock()
-	idle := p.stopping && p.backlog.pending() == 0
+	idle := p.stopping && p.idle()
 	p.mu.Unlock()
 	if idle || ctx.Err() != nil {
 		return false
@@ -308,11 +325,54 @@ func (p *Publisher) own(payload string) *item {
 		Kind: publish.KindStatus, Payload: []byte(payload), QoS: d.QoS, Retain: d.Retain}}
 }
 
-// take is the next item to send, or nil; closing says that no more will come.
+// setRight gives a message its time where that is known by now.
+func (p *Publisher) setRight(m *publish.Message) {
+	if !m.Clock.Unsynced || p.clock == nil {
+		return
+	}
+	if bootID, booted, synced := p.clock(); synced {
+		m.SetRight(bootID, booted)
+	}
+}
+
+// take is the next item to send, or nil; closing says that no more will come. What is in the
+// outbox comes last, and not any more once the publisher is being closed.
 func (p *Publisher) take() (i *item, closing bool) {
 	p.mu.Lock()
+	i, closing = p.backlog.take(), p.stopping
+	p.mu.Unlock()
+	if i != nil || closing || p.outbox == nil {
+		return i, closing
+	}
+	id, m, ok := p.outbox.Next() // it may read from a disk
+	if !ok {
+		return nil, false
+	}
+	i = &item{topic: p.root + "/" + m.Topic, message: m, id: id, done: make(chan struct{})}
+	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.backlog.take(), p.stopping
+	p.backlog.taken(i)
+	return i, false
+}
+
+// watch looks, as long as a session lasts, whether the broker acknowledges.
+func (p *Publisher) watch(end <-chan struct{}) {
+	if p.outbox == nil {
+		return
+	}
+	ticker := time.NewTicker(stalledAfter / 4)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-end:
+			return
+		case now := <-ticker.C:
+			p.mu.Lock()
+			p.backlog.watch(now)
+			p.mu.Unlock()
+			p.poke()
+		}
+	}
 }
 
 func (p *Publisher) acknowledged(i *item) {

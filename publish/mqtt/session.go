@@ -164,6 +164,9 @@ func (s *session) run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { s.cut(errGivenUp) })
 	defer stop()
 
+	over := make(chan struct{})
+	defer close(over)
+	go s.p.watch(over)
 	flight := make(chan sent, window)
 	left := make(chan []*item, 1)
 	go func() { left <- s.collect(flight) }()
@@ -220,7 +223,8 @@ func (s *session) send(flight chan<- sent) (finished bool, unsent *item) {
 // hand gives one message to paho and its token to collect. It returns false if the
 // connection was lost before that.
 func (s *session) hand(i *item, flight chan<- sent) bool {
-	m := &i.message
+	m := i.message // the item's own stays as the outbox has it
+	s.p.setRight(&m)
 	if m.QoS == 2 {
 		select {
 		case s.exactly <- struct{}{}:

@@ -18,10 +18,9 @@ type State struct {
 	Since time.Time
 	// Reconnects counts the connections after the first.
 	Reconnects uint64
-	// Pending is how many messages the broker hasn't acknowledged, Lost how many were
-	// given up because too many waited.
-	Pending int
-	Lost    uint64
+	// Pending is how many messages the broker hasn't acknowledged, those in the outbox included,
+	// Lost how many were given up because too many waited, or because a disk failed.
+	Pending, Lost uint64
 }
 
 // State returns how things stand.
@@ -33,7 +32,14 @@ func (p *Publisher) State() State {
 
 func (p *Publisher) stateLocked() State {
 	s := p.state
-	s.Pending, s.Lost = p.backlog.pending(), p.backlog.lost
+	s.Lost = p.backlog.lost
+	n, kept := p.backlog.pending()
+	s.Pending = uint64(n)
+	if p.outbox != nil {
+		o := p.outbox.State()
+		s.Pending += o.Pending - min(uint64(kept), o.Pending)
+		s.Lost += o.Lost
+	}
 	return s
 }
 
@@ -85,6 +91,7 @@ func (p *Publisher) connected(s *session) {
 		st.Reconnects = p.connections - 1
 	})
 	p.mu.Lock()
+	p.backlog.begin()
 	dropped := p.dropping
 	p.dropping = false
 	lost := p.backlog.lost

@@ -48,6 +48,9 @@ type Options struct {
 	MaxAge      time.Duration
 	// Sync is the time between writes to the disk; 0: each message is on the disk when Append returns.
 	Sync time.Duration
+	// Clock sets messages right that were made before the machine knew the time, in this boot or in
+	// one of the last; nil: it isn't done.
+	Clock publish.BootClock
 	// Log; nil: none.
 	Log *slog.Logger
 }
@@ -92,6 +95,7 @@ type Outbox struct {
 	page     *page
 	garbage  []string // files to delete
 	unsaved  bool     // the cursor file is out of date
+	boots    boots    // when the last boots were
 	lost     uint64
 	full     bool // a bound was reached, and said so
 	fault    string
@@ -124,6 +128,7 @@ func (b *Outbox) load() error {
 	if err := b.lock(); err != nil {
 		return err
 	}
+	b.boots = readBoots(b.opts.Dir)
 	next, settled, err := readCursor(b.opts.Dir)
 	if err != nil {
 		b.log.Warn("outbox: some messages may be sent a second time", "folder", b.opts.Dir, "error", err)
@@ -243,6 +248,7 @@ func (b *Outbox) Next() (id uint64, m publish.Message, ok bool) {
 			continue
 		}
 		b.held[id] = struct{}{}
+		b.setRight(&e.message)
 		return id, e.message, true
 	}
 }
@@ -297,6 +303,16 @@ func (b *Outbox) Done(id uint64) {
 	b.collect()
 	if b.pending() == 0 {
 		b.poke()
+	}
+}
+
+// Release gives back a message that was held: Next may hand it out again.
+func (b *Outbox) Release(id uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, held := b.held[id]; held {
+		delete(b.held, id)
+		b.cursor = min(b.cursor, id)
 	}
 }
 

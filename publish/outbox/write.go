@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -16,7 +17,7 @@ func (b *Outbox) run() {
 		select {
 		case <-b.stop:
 			return
-		case <-aging.C:
+		case <-aging.C: // the clock may have been set, too
 			b.age()
 		case <-b.kick:
 			if b.opts.Sync > 0 {
@@ -52,6 +53,9 @@ func (b *Outbox) flush(sync bool) bool {
 	b.mu.Lock()
 	batch, ids, newest := b.buffer, b.buffered, b.newest
 	b.buffer = nil
+	if len(batch) > 0 && b.settled.covers(ids.first, ids.last) { // delivered before the disk saw them
+		batch, b.written = nil, ids.last
+	}
 	b.mu.Unlock()
 	if len(batch) == 0 {
 		if sync && b.file != nil {
@@ -178,9 +182,16 @@ func (b *Outbox) tidy(closing bool) {
 	b.deleteGarbage()
 	b.mu.Lock()
 	unsaved := b.unsaved || closing
+	newBoot := b.noteBoot()
+	boots := slices.Clone(b.boots)
 	next, settled := b.next, ids{spans: append([]span(nil), b.settled.spans[:min(len(b.settled.spans), maxSpans)]...)}
 	b.unsaved = false
 	b.mu.Unlock()
+	if newBoot && b.dir != nil {
+		if err := writeBoots(b.opts.Dir, boots); err != nil {
+			b.log.Debug("outbox: saving when this boot was", "error", err)
+		}
+	}
 	if unsaved && b.dir != nil {
 		if err := writeCursor(b.opts.Dir, next, &settled); err != nil {
 			b.log.Debug("outbox: saving what was delivered", "error", err)
