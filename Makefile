@@ -40,6 +40,11 @@ test: setup ## set up and run every test, under the race detector
 soak: build ## run at full speed for a long time and watch memory, goroutines and descriptors; SOAK=1h
 	@GLIMPSED_SOAK=$(or $(SOAK),1h) $(GO) test -tags $(TAGS) -count=1 -timeout 0 -run '^TestSoak' -v ./daemon
 
+.PHONY: chaos
+chaos: build ## kill and cut broker, network and daemon at random and look whether every result arrives; CYCLES=1000
+	@scripts/setup test
+	@scripts/chaos $(or $(CYCLES),1000)
+
 .PHONY: bench
 bench: build ## Go benchmarks of every package
 	@$(GO) test -tags $(TAGS) -run '^$$' -bench . -benchmem ./...
