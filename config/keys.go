@@ -147,6 +147,13 @@ func mqttKeys(kinds []string) []key {
 		{name: "username"},
 		{name: "password", secret: true, doc: "better in password_file"},
 		{name: "password_file", doc: "file with the password, or the name of a systemd credential"},
+		{name: "tls", doc: "of brokers with ssl:// or wss://; files are PEM, relative names systemd credentials or beside the configuration", keys: []key{
+			{name: "ca_file", doc: "the authorities that are trusted; empty: the system's"},
+			{name: "cert_file", doc: "this daemon's certificate, where the broker wants one"},
+			{name: "key_file", doc: "its key"},
+			{name: "server_name", doc: "what the broker's certificate must be made out to; empty: the host in mqtt.broker"},
+			{name: "min_version", enum: []any{"1.2", "1.3"}, doc: "{enum}"},
+		}},
 		{name: "keep_alive", bounds: between(1, 65535), doc: "silence after which the link is tested"},
 		{name: "connect_timeout", bounds: between(0.1, year), doc: "bounds each step of connecting"},
 		{name: "retry_max", bounds: between(0.1, year), doc: "longest pause between attempts to connect"},

@@ -75,8 +75,15 @@ func userStateDir(env map[string]string) string {
 	return systemStateDir
 }
 
-// secrets reads the password files.
+// secrets reads the password files, and finds the files of TLS.
 func (l *loader) secrets(cfg *Config) {
+	if tls := l.tree.fields["mqtt"].fields["tls"]; tls != nil {
+		for key, file := range map[string]*string{"ca_file": &cfg.MQTT.TLS.CAFile, "cert_file": &cfg.MQTT.TLS.CertFile, "key_file": &cfg.MQTT.TLS.KeyFile} {
+			if *file != "" {
+				*file = l.secretPath(*file, tls.fields[key].origin)
+			}
+		}
+	}
 	l.password("mqtt", &cfg.MQTT.Password, cfg.MQTT.PasswordFile)
 	l.password("broker", &cfg.Broker.Password, cfg.Broker.PasswordFile)
 }
@@ -101,18 +108,22 @@ func (l *loader) password(path string, password *string, file string) {
 	fields["password"] = &value{node: fields["password"].node, leaf: content, origin: at}
 }
 
-// readSecret reads a password file without the line end that editors leave behind. A
-// relative name is a systemd credential, or where there are none, relative to
-// the file that names it.
-func (l *loader) readSecret(name string, at Origin) (string, error) {
-	path := name
-	if !filepath.IsAbs(name) {
-		if dir := l.env["CREDENTIALS_DIRECTORY"]; dir != "" {
-			path = filepath.Join(dir, name)
-		} else if at.Layer == LayerFile {
-			path = filepath.Join(filepath.Dir(at.Name), name)
-		}
+// secretPath is where a file with a secret is. A relative name is a systemd credential, or
+// where there are none, relative to the file that names it.
+func (l *loader) secretPath(name string, at Origin) string {
+	switch dir := l.env["CREDENTIALS_DIRECTORY"]; {
+	case filepath.IsAbs(name):
+	case dir != "":
+		return filepath.Join(dir, name)
+	case at.Layer == LayerFile:
+		return filepath.Join(filepath.Dir(at.Name), name)
 	}
+	return name
+}
+
+// readSecret reads a password file without the line end that editors leave behind.
+func (l *loader) readSecret(name string, at Origin) (string, error) {
+	path := l.secretPath(name, at)
 	data, err := l.opts.readFile(path)
 	if err != nil {
 		return "", fmt.Errorf("reading the password from %s: %w", path, cause(err))

@@ -61,6 +61,10 @@ func (a *App) problems() []string {
 	if s := a.mqtt.State(); !s.Connected && s.Reason != "" {
 		out = append(out, "broker: "+s.Reason)
 	}
+	if id := a.mqtt.State().Contested; id != "" {
+		out = append(out, fmt.Sprintf("broker: another client uses the client id %s, as copied SD cards do: "+
+			"give each machine its own /etc/machine-id, or set mqtt.client_id", id))
+	}
 	if a.noOutbox != "" {
 		out = append(out, "outbox: "+a.noOutbox)
 	}

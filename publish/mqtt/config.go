@@ -27,6 +27,7 @@ type Config struct {
 	QoS int
 	// Username and Password win over those in a broker's URL.
 	Username, Password string
+	TLS                TLSConfig
 	// KeepAlive is how long the link may be silent before it is tested, in whole
 	// seconds; a broker that doesn't answer within half of it again is given up.
 	KeepAlive time.Duration
@@ -49,6 +50,7 @@ func DefaultConfig() Config {
 	return Config{
 		BaseTopic:      "glimpsed",
 		QoS:            1,
+		TLS:            TLSConfig{MinVersion: "1.2"},
 		KeepAlive:      30 * time.Second,
 		ConnectTimeout: 10 * time.Second,
 		RetryMax:       30 * time.Second,
@@ -82,6 +84,7 @@ func (c Config) Validate(path string) error {
 	if c.Password != "" && c.Username == "" && !c.urlsNameUser() {
 		bad("username", "must be set where there is a password: MQTT 3.1.1 has no password without one")
 	}
+	c.TLS.validate(bad)
 	if c.KeepAlive < time.Second || c.KeepAlive > 65535*time.Second {
 		bad("keep_alive", "must be from 1s to 65535s, got %s", c.KeepAlive)
 	}

@@ -289,16 +289,22 @@ func testConfig(brokers ...string) Config {
 	return c
 }
 
+func newTestPublisher(t testing.TB, cfg Config, device string, log io.Writer) *Publisher {
+	t.Helper()
+	p, err := New(cfg, Options{Device: device, Log: slog.New(slog.NewTextHandler(log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
 // start runs a publisher for device "porch" until the test ends.
 func start(t testing.TB, cfg Config, log io.Writer) *Publisher {
 	t.Helper()
 	if err := cfg.Validate("mqtt"); err != nil {
 		t.Fatal(err)
 	}
-	p, err := New(cfg, Options{Device: "porch", Log: slog.New(slog.NewTextHandler(log, nil))})
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := newTestPublisher(t, cfg, "porch", log)
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan error, 1)
 	go func() { ran <- p.Run(ctx) }()

@@ -23,9 +23,16 @@ const (
 
 // dial opens the network connection to broker, TLS and WebSocket included. The URL
 // has no user.
-func dial(ctx context.Context, broker *url.URL, timeout time.Duration) (net.Conn, error) {
+func dial(ctx context.Context, broker *url.URL, secure TLSConfig, timeout time.Duration) (net.Conn, error) {
+	var t *tls.Config
+	if broker.Scheme == "ssl" || broker.Scheme == "wss" {
+		var err error
+		if t, err = secure.configFor(broker); err != nil {
+			return nil, &handshakeError{err}
+		}
+	}
 	if broker.Scheme == "ws" || broker.Scheme == "wss" {
-		return paho.NewWebsocket(broker.String(), tlsConfig(broker), timeout, nil, nil)
+		return paho.NewWebsocket(broker.String(), t, timeout, nil, nil)
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -33,18 +40,12 @@ func dial(ctx context.Context, broker *url.URL, timeout time.Duration) (net.Conn
 	if err != nil || broker.Scheme != "ssl" {
 		return conn, err
 	}
-	secured := tls.Client(conn, tlsConfig(broker))
+	secured := tls.Client(conn, t)
 	if err := secured.HandshakeContext(ctx); err != nil {
 		conn.Close()
 		return nil, &handshakeError{err}
 	}
 	return secured, nil
-}
-
-// tlsConfig trusts what the system trusts. The options of TLS (CA file, client
-// certificate, server name, minimum version) will be set here.
-func tlsConfig(broker *url.URL) *tls.Config {
-	return &tls.Config{ServerName: broker.Hostname(), MinVersion: tls.VersionTLS12}
 }
 
 // handshakeError marks what went wrong in TLS rather than in the network.

@@ -66,11 +66,14 @@ type Publisher struct {
 		topic    string
 		delivery publish.Delivery
 	}
-	// said, connections and lostAt belong to Run: what was logged about the present
-	// outage, how many connections there were and when the last one ended.
+	// said, connections, lostAt and rival belong to Run: what was logged about the present
+	// outage, how many connections there were, when the last one ended, and who else has our id.
 	said        outage
 	connections uint64
 	lostAt      time.Time
+	rival       rival
+	// lasting is how long a connection under another id must last to prove that the id was contested.
+	lasting time.Duration
 
 	// wake has room for one: there is something to take.
 	wake chan struct{}
@@ -100,6 +103,7 @@ func New(cfg Config, o Options) (*Publisher, error) {
 		cfg: cfg, root: publish.Root(cfg.BaseTopic, o.Device), clientID: cfg.ClientID, log: o.Log, onChange: o.OnChange,
 		wake: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan struct{}),
 		backlog: newBacklog(), state: State{Since: time.Now()}, outbox: o.Outbox, clock: o.Clock,
+		lasting: stableAfter,
 	}
 	if o.Outbox != nil {
 		p.backlog.store, p.backlog.first = o.Outbox, o.OutboxFirst
@@ -246,19 +250,40 @@ func (p *Publisher) Run(ctx context.Context) error {
 		}
 		p.connected(s)
 		began := time.Now()
-		err := s.run(ctx)
+		err := p.serve(ctx, s)
 		if err == nil {
 			return nil
 		}
 		p.lostAt = time.Now()
+		p.rival.lost(isEnd(err), p.lostAt.Sub(began), p.lostAt)
 		if p.lostAt.Sub(began) >= stableAfter {
 			failures = 0
 			p.said = outage{}
 		}
 		if ctx.Err() == nil {
-			p.failed(true, lossReason(err, s.broker, p.cfg.KeepAlive))
+			p.failed(true, p.lossReason(err, s, p.lostAt.Sub(began)))
 		}
 	}
+}
+
+// serve runs a session. Should the id have been contested, it says so once the session has lasted.
+func (p *Publisher) serve(ctx context.Context, s *session) error {
+	if p.rival.suffix == "" || p.rival.sure {
+		return s.run(ctx)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.run(ctx) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(p.lasting):
+	}
+	if p.rival.settle() {
+		p.log.Error("another client uses the same id at the MQTT broker, as copied SD cards do: give each machine its own /etc/machine-id, or set mqtt.client_id",
+			"client_id", p.clientID, "goes_on_as", s.clientID)
+		p.change(func(st *State) { st.Contested = p.clientID })
+	}
+	return <-ended
 }
 
 // finish settles everything when Run ends. What Close has to report is left to it.

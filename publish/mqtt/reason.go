@@ -53,6 +53,8 @@ func connectFailure(err error, broker *url.URL, timeout time.Duration) string {
 		return at + ": " + errUnknownRefusal.Error()
 	case errors.Is(err, errSilent):
 		return fmt.Sprintf("%s: timeout: %s: it hangs, or isn't an MQTT broker", at, errSilent)
+	case tlsAlert(err) != "":
+		return at + ": " + tlsAlert(err)
 	case errors.As(err, &dns):
 		if dns.IsTimeout {
 			return fmt.Sprintf("DNS: no answer when asking for %s", broker.Hostname())
@@ -63,23 +65,25 @@ func connectFailure(err error, broker *url.URL, timeout time.Duration) string {
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return at + ": no route to the host: is the network up?"
 	case errors.As(err, &handshake):
-		return at + ": " + tlsFailure(handshake.error, broker)
+		return at + ": " + tlsFailure(handshake.error)
 	case isTimeout(err):
 		return fmt.Sprintf("%s: timeout: no answer within %s", at, timeout)
 	case errors.Is(err, websocket.ErrBadHandshake):
 		return at + ": no MQTT over WebSocket at this path"
+	case isEnd(err) && (broker.Scheme == "ssl" || broker.Scheme == "wss"):
+		return at + ": closed the connection before answering: does it want a certificate of this client (mqtt.tls.cert_file)?"
 	case isEnd(err):
 		return at + ": closed the connection before answering: is this an MQTT broker, and does it want TLS?"
 	}
 	if broker.Scheme == "wss" {
-		if s := tlsFailure(err, broker); !strings.HasPrefix(s, "TLS: ") {
+		if s := tlsFailure(err); !strings.HasPrefix(s, "TLS: ") {
 			return at + ": " + s
 		}
 	}
 	return at + ": " + strings.TrimPrefix(err.Error(), packets.ErrorNetworkError.Error()+" : ")
 }
 
-func tlsFailure(err error, broker *url.URL) string {
+func tlsFailure(err error) string {
 	var (
 		unknown x509.UnknownAuthorityError
 		host    x509.HostnameError
@@ -88,9 +92,9 @@ func tlsFailure(err error, broker *url.URL) string {
 	)
 	switch {
 	case errors.As(err, &unknown):
-		return "certificate: signed by an authority that this machine doesn't trust"
+		return "certificate: signed by an authority that this machine doesn't trust (mqtt.tls.ca_file)"
 	case errors.As(err, &host):
-		return fmt.Sprintf("certificate: not made out to %s", broker.Hostname())
+		return fmt.Sprintf("certificate: not made out to %s (mqtt.tls.server_name)", host.Host)
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return "certificate: expired or not yet valid (is this machine's clock right?): " + invalid.Detail
 	case errors.As(err, &invalid):
@@ -105,12 +109,27 @@ func tlsFailure(err error, broker *url.URL) string {
 	return "TLS: " + err.Error()
 }
 
+// lossReason is why a session that lasted so long has ended.
+func (p *Publisher) lossReason(err error, s *session, lasted time.Duration) string {
+	reason := lossReason(err, s.broker, p.cfg.KeepAlive)
+	if isEnd(err) && lasted < soon {
+		// mosquitto 2.0.11 ends the connection of who publishes a retained message where its ACL forbids it
+		reason += fmt.Sprintf(" at once: may this user write to %s/#, or does another client have the id %s?", p.root, s.clientID)
+	}
+	return reason
+}
+
+// soon is when a connection ends because of how it began.
+const soon = 2 * time.Second
+
 // lossReason says in one line why a connection that was up has ended.
 func lossReason(err error, broker *url.URL, keepAlive time.Duration) string {
 	at := broker.Host
 	switch {
 	case strings.Contains(err.Error(), pingLost):
 		return fmt.Sprintf("%s: timeout: no sign of life for %s", at, keepAlive+pingTimeout(keepAlive))
+	case tlsAlert(err) != "":
+		return at + ": " + tlsAlert(err)
 	case errors.Is(err, errStoppedReading), errors.Is(err, errNoAcks):
 		return at + ": timeout: " + err.Error()
 	case isTimeout(err):

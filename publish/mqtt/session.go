@@ -55,9 +55,10 @@ func pingTimeout(keepAlive time.Duration) time.Duration {
 // own backlog, and commands that were sent to a daemon that wasn't there must not be
 // carried out later.
 type session struct {
-	p      *Publisher
-	broker *url.URL
-	client paho.Client
+	p        *Publisher
+	broker   *url.URL
+	clientID string
+	client   paho.Client
 	// lost is closed when paho has given the connection up and all its goroutines
 	// have ended; why is set before.
 	lost chan struct{}
@@ -80,7 +81,7 @@ type sent struct {
 
 // connect makes one attempt at one broker.
 func (p *Publisher) connect(ctx context.Context, broker *url.URL) (*session, error) {
-	s := &session{p: p, broker: broker, lost: make(chan struct{}), exactly: make(chan struct{}, windowQoS2)}
+	s := &session{p: p, broker: broker, clientID: p.clientID + p.rival.suffix, lost: make(chan struct{}), exactly: make(chan struct{}, windowQoS2)}
 	user, password := p.cfg.Username, p.cfg.Password
 	if user == "" && broker.User != nil {
 		user = broker.User.Username()
@@ -90,7 +91,7 @@ func (p *Publisher) connect(ctx context.Context, broker *url.URL) (*session, err
 	bare.User = nil // paho would prefer it to what is set
 	o := paho.NewClientOptions()
 	o.Servers = []*url.URL{&bare}
-	o.SetClientID(p.clientID).SetUsername(user).SetPassword(password)
+	o.SetClientID(s.clientID).SetUsername(user).SetPassword(password)
 	o.SetCleanSession(true).SetProtocolVersion(4)
 	o.SetAutoReconnect(false).SetConnectRetry(false)
 	o.SetStore(paho.NewMemoryStore())
@@ -102,7 +103,7 @@ func (p *Publisher) connect(ctx context.Context, broker *url.URL) (*session, err
 		close(s.lost)
 	})
 	o.CustomOpenConnectionFn = func(u *url.URL, _ paho.ClientOptions) (net.Conn, error) {
-		conn, err := dial(ctx, u, p.cfg.ConnectTimeout)
+		conn, err := dial(ctx, u, p.cfg.TLS, p.cfg.ConnectTimeout)
 		if err != nil {
 			return nil, err
 		}

@@ -14,6 +14,8 @@ type State struct {
 	// Reason is why there is no connection, one sentence for a person without
 	// credentials; empty while connected and before the first attempt has ended.
 	Reason string
+	// Contested is this daemon's client id where another client uses it too; this one then goes on under another.
+	Contested string
 	// Since is when Connected last changed.
 	Since time.Time
 	// Reconnects counts the connections after the first.
@@ -98,10 +100,10 @@ func (p *Publisher) connected(s *session) {
 	p.mu.Unlock()
 	switch {
 	case p.said.reasons == nil:
-		p.log.Info("connected to the MQTT broker", "broker", s.broker.Host, "client_id", p.clientID, "topic", p.root)
+		p.log.Info("connected to the MQTT broker", "broker", s.broker.Host, "client_id", s.clientID, "topic", p.root)
 	case !p.said.over:
 		p.said.over = true
-		p.log.Info("connected to the MQTT broker again", "broker", s.broker.Host, "client_id", p.clientID,
+		p.log.Info("connected to the MQTT broker again", "broker", s.broker.Host, "client_id", s.clientID,
 			"topic", p.root, "after", time.Since(p.said.since).Round(time.Millisecond))
 	}
 	if dropped {

@@ -52,12 +52,17 @@ class Degraded(Dataset):
 class Replay:
     """Batches of new pictures and of pictures shown before, each time framed a little differently and mirrored or not.
 
-    Making a picture costs more than a step of the thin network on it.
+    Making a picture costs more than a step of the thin network on it. What the network gets wrong is shown again more
+    often than what it knows.
     """
+
+    FRESH_LOSS = 1.0  # taken for the loss of what was never shown
 
     def __init__(self, pictures, seed, workers, capacity):
         self.pictures, self.seed, self.workers, self.capacity = pictures, seed, workers, capacity
         self.kept = []
+        self.losses = np.zeros(capacity)  # of the kept items when they were shown last
+        self.shown = []  # of the newest batch: an item's place in kept, or None, and how many pictures it has
 
     def batches(self, first, steps, fresh, batch, size):
         """`steps` batches with `fresh` new items each, the first of them number `first` of the seed.
@@ -67,22 +72,35 @@ class Replay:
         rng = np.random.default_rng([self.seed, first, 1])
         made = Degraded(self.pictures, self.seed + 1)
         while len(self.kept) < min(self.capacity, 200 * fresh):  # or the first ones would be shown too often
+            self.losses[len(self.kept)] = self.FRESH_LOSS
             self.kept.append(made[first + len(self.kept)])
         order = range(first, first + steps * fresh)
         extra = {"num_workers": self.workers, "prefetch_factor": 4} if self.workers else {}
         for new in DataLoader(Degraded(self.pictures, self.seed), fresh, sampler=order, collate_fn=list, **extra):
-            shown = list(new)
-            count = sum(map(len, shown))
-            while self.kept and count < batch:
-                shown.append(self.kept[rng.integers(len(self.kept))])
-                count += len(shown[-1])
-            for item in new if self.capacity else []:
-                if len(self.kept) < self.capacity:
-                    self.kept.append(item)
-                else:
-                    self.kept[rng.integers(self.capacity)] = item
-            views, labels = zip(*[one for item in shown for one in view(rng, item, size)])
+            shown = [(None, item) for item in new]
+            count = sum(len(item) for _, item in shown)
+            if self.kept and count < batch:
+                weights = self.losses[: len(self.kept)] + 0.1
+                for place in rng.choice(len(self.kept), batch, p=weights / weights.sum()):
+                    shown.append((place, self.kept[place]))
+                    count += len(shown[-1][1])
+                    if count >= batch:
+                        break
+            views, labels = zip(*[one for _, item in shown for one in view(rng, item, size)])
+            self.shown = [(place, len(item)) for place, item in shown]
             yield torch.from_numpy(np.stack(views)), torch.tensor(labels)
+            for item in new if self.capacity else []:
+                place = len(self.kept) if len(self.kept) < self.capacity else int(rng.integers(self.capacity))
+                self.kept[place:place + 1] = [item]
+                self.losses[place] = self.FRESH_LOSS
+
+    def learn(self, losses):
+        """Takes the losses (N,) of the newest batch."""
+        at = 0
+        for place, pictures in self.shown:
+            if place is not None:
+                self.losses[place] = losses[at : at + pictures].max()
+            at += pictures
 
 
 def view(rng, item, size):
@@ -301,7 +319,7 @@ class Trainer:
     def stage(self, number, skipped, first_picture):
         args = self.args
         width, size, fresh, batch, steps = args.stages[number]
-        criterion = nn.CrossEntropyLoss(label_smoothing=args.label_smoothing)
+        criterion = nn.CrossEntropyLoss(label_smoothing=args.label_smoothing, reduction="none")
         prior = log_prior().to(args.device)
         # one learning-rate cycle for each width; it follows the pixels, since a step's cost differs between stages
         work = [s[4] * s[3] * s[1] ** 2 if s[0] == width else 0 for s in args.stages]
@@ -318,7 +336,9 @@ class Trainer:
             self.model.train()
             labels = labels.to(args.device)
             logits = model(normalised(pictures, args.device))
-            loss = criterion(logits + prior, labels)
+            each = criterion(logits + prior, labels)
+            loss = each.mean()
+            self.replay.learn(each.detach().cpu().numpy())
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
