@@ -63,7 +63,7 @@ func TestBadEnvironmentAndFlags(t *testing.T) {
 		{"unknown flag", nil, map[string]string{"cameras[0].fsp": "5"},
 			`command line: "cameras[0].fsp": unknown key, did you mean fps?`},
 		{"flag below a leaf", nil, map[string]string{"device.name": "x"},
-			`command line: "device.name": unknown key, did you mean cameras[].name?`},
+			`command line: "device.name": unknown key, did you mean cameras[].name or cameras[].events.groups[].name?`},
 		{"flag's type", nil, map[string]string{"cameras.0.fps": "fast"},
 			`command line: cameras[0].fps: must be a number, got "fast"`},
 		{"all at once, by layer", []string{"GLIMPSED_B=1", "GLIMPSED_A=1"}, map[string]string{"mqtt.qos": "9"},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/glimpsed/glimpsed/capture"
+	"github.com/glimpsed/glimpsed/events"
 	"github.com/glimpsed/glimpsed/infer"
 	"github.com/glimpsed/glimpsed/publish"
 	"github.com/glimpsed/glimpsed/publish/broker"
@@ -40,7 +41,8 @@ type Config struct {
 type Camera struct {
 	capture.Config `mapstructure:",squash"`
 	// Crop overrides the model's own; empty leaves it.
-	Crop vision.Crop
+	Crop   vision.Crop
+	Events events.Config
 	// Model and Labels override the top-level ones; see Config.ModelOf.
 	Model  string
 	Labels string
@@ -133,7 +135,7 @@ func defaultOutbox() Outbox {
 
 // defaultCamera is what a camera in the file starts from; it has no name.
 func defaultCamera() Camera {
-	cam := Camera{Config: capture.DefaultConfig()}
+	cam := Camera{Config: capture.DefaultConfig(), Events: events.DefaultConfig()}
 	cam.Name = ""
 	return cam
 }
@@ -188,7 +190,7 @@ func (c Config) Validate() error {
 		} else {
 			first[cam.Name] = i
 		}
-		errs = append(errs, cam.Validate(path))
+		errs = append(errs, cam.Config.Validate(path), cam.Events.Validate(path+".events"))
 		if model, _ := c.ModelOf(i); cam.Labels != "" && !isModelFile(model) {
 			bad(path+".labels", "only goes with a .tflite file as the model, which is %s", model)
 		}

@@ -43,7 +43,7 @@ func (n *node) schema(v *value) object {
 		switch {
 		case n.oneOrMore():
 			out = append(out, member{"anyOf", []any{n.elem.schema(nil), array}})
-		case n.elem.kind == section:
+		case n.name == "cameras": // left out is right for none, empty is not
 			out = append(append(out, array...), member{"minItems", 1})
 		default:
 			out = append(out, array...)

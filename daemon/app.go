@@ -21,6 +21,7 @@ import (
 	"github.com/glimpsed/glimpsed/board"
 	"github.com/glimpsed/glimpsed/capture"
 	"github.com/glimpsed/glimpsed/config"
+	"github.com/glimpsed/glimpsed/events"
 	"github.com/glimpsed/glimpsed/infer"
 	"github.com/glimpsed/glimpsed/kinds"
 	"github.com/glimpsed/glimpsed/models"
@@ -84,6 +85,7 @@ type camera struct {
 	pipeline *Pipeline
 	model    *Model
 	health   *HealthCheck // nil where none is wanted
+	events   *events.Tracker
 }
 
 type modelKey struct{ ref, labels string }
@@ -192,7 +194,10 @@ func (a *App) openCameras() error {
 		if err != nil {
 			return fmt.Errorf("%w: cameras[%d]: %w", ErrModel, i, err)
 		}
-		c := &camera{cfg: cfg, model: m}
+		c := &camera{cfg: cfg, model: m, events: events.New(cfg.Events, cfg.Name, a.runID)}
+		for _, label := range cfg.Events.Strangers(m.Labels) {
+			a.log.Warn("the model has no such label", "camera", cfg.Name, "label", label, "key", fmt.Sprintf("cameras[%d].events", i), "model", m.Name)
+		}
 		if c.health, err = a.openHealth(store, cfg.Name); err != nil {
 			return err
 		}
@@ -201,7 +206,11 @@ func (a *App) openCameras() error {
 			camera: cfg.Name, runID: a.runID, model: m.Ref(),
 			frames: c.capture, labels: classifier, health: c.health,
 			stage: a.progress.Stage("classifying for camera " + cfg.Name),
-			log:   a.log, emit: a.emit, onFault: a.wake,
+			log:   a.log, onFault: a.wake,
+			emit: func(r vision.Result) {
+				a.emit(r)
+				a.tellEvents(c.events.Observe(r.CapturedAt, r.Top))
+			},
 		}
 		// The camera notices by itself what hangs; this is for the case that it doesn't.
 		a.progress.Watch("supervising camera "+cfg.Name, max(cfg.StallAfter, cfg.OpenTimeout)+5*time.Second, c.capture.Progress)
@@ -393,6 +402,18 @@ func (a *App) emit(r vision.Result) {
 	}
 }
 
+// tellEvents publishes what changed before a camera.
+func (a *App) tellEvents(changes []events.Change) {
+	for _, c := range changes {
+		if c.State != nil {
+			a.publish(a.encoder.State(*c.State))
+		}
+		if c.Event != nil {
+			a.publish(a.encoder.Event(*c.Event))
+		}
+	}
+}
+
 // publish hands a message over, and logs when that begins to fail and when it works again.
 func (a *App) publish(m publish.Message) publish.Ack {
 	ack, err := a.publisher.Publish(context.Background(), m)
@@ -404,6 +425,13 @@ func (a *App) publish(m publish.Message) publish.Ack {
 func (a *App) cameraChanged(s vision.CameraStatus) {
 	a.publish(a.encoder.CameraStatus(s))
 	a.publish(a.encoder.CameraDiagnostics(s))
+	if s.State != vision.CameraOnline { // it shows nothing
+		for _, c := range a.cameras {
+			if c.cfg.Name == s.Camera {
+				a.tellEvents(c.events.Stop(time.Now()))
+			}
+		}
+	}
 	a.wake()
 }
 

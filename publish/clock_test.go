@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"testing"
 	"time"
+
+	"github.com/glimpsed/glimpsed/vision"
 )
 
 func TestTimesBeforeTheClockWasSet(t *testing.T) {
@@ -37,5 +39,10 @@ func TestTimesBeforeTheClockWasSet(t *testing.T) {
 	}
 	if m.SetRight(e.BootID, booted) {
 		t.Error("set right twice")
+	}
+	e.ClockSynced = func() bool { return false }
+	event := e.Event(vision.Event{Camera: "front", CapturedAt: time.Now()})
+	if !event.SetRight(e.BootID, booted) || !bytes.Contains(event.Payload, []byte(`"captured_at":"2026-05-06T07:09:3`)) {
+		t.Errorf("an event: %s", event.Payload)
 	}
 }

@@ -46,10 +46,34 @@ func (e *Encoder) message(topic string, k Kind, payload []byte) Message {
 // must not be changed afterwards.
 func (e *Encoder) Result(r *vision.Result) Message {
 	m := e.message(CameraTopic(r.Camera, KindResult), KindResult, e.appendResult(make([]byte, 0, resultSize), r))
-	m.Result = r
-	if e.SinceBoot != nil && !e.clockSynced() {
-		m.Clock = Clock{Unsynced: true, BootID: e.BootID, SinceBoot: e.SinceBoot() - time.Since(r.CapturedAt)}
+	m.Result, m.Clock = r, e.clock(r.CapturedAt)
+	return m
+}
+
+// clock is the Clock of a message about a picture taken at at.
+func (e *Encoder) clock(at time.Time) Clock {
+	if e.SinceBoot == nil || e.clockSynced() {
+		return Clock{}
 	}
+	return Clock{Unsynced: true, BootID: e.BootID, SinceBoot: e.SinceBoot() - time.Since(at)}
+}
+
+// State is the message of what a camera shows, steady over single results.
+func (e *Encoder) State(s vision.State) Message {
+	return e.message(CameraTopic(s.Camera, KindState), KindState, marshal(statePayload{
+		Schema: Schema, Device: e.Device, Camera: s.Camera, RunID: e.RunID,
+		Label: s.Label, Score: round(s.Score, scoreUnit), Since: timestamp(s.Since), ClockSynced: e.clockSynced(),
+	}))
+}
+
+// Event is the message of news of an event.
+func (e *Encoder) Event(v vision.Event) Message {
+	m := e.message(CameraTopic(v.Camera, KindEvent), KindEvent, marshal(eventPayload{
+		Schema: Schema, Device: e.Device, Camera: v.Camera, RunID: e.RunID, ID: v.ID, Type: string(v.Type),
+		CapturedAt: timestamp(v.CapturedAt), ClockSynced: e.clockSynced(),
+		Label: v.Label, Score: round(v.Score, scoreUnit), BestScore: round(v.Best, scoreUnit), DurationS: round(v.Duration.Seconds(), 1000),
+	}))
+	m.Clock = e.clock(v.CapturedAt)
 	return m
 }
 

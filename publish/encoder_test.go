@@ -78,6 +78,11 @@ func TestPayloads(t *testing.T) {
 				{Camera: "back", Model: testResult().Model, FPS: math.NaN()},
 			},
 		}), "stats", true},
+		{"state.json", e.State(vision.State{Camera: "front", Label: "cat", Score: 0.83456, Since: captured}), "front/state", true},
+		{"event.json", e.Event(vision.Event{
+			ID: "01HZX3V8Q4-front-7", Type: vision.EventEnd, Camera: "front", Label: "cat", Score: 0.21, Best: 0.97,
+			CapturedAt: captured, Duration: 12345678 * time.Microsecond,
+		}), "front/event", false},
 		{"health.json", e.Health(Health{
 			Camera: "front", CapturedAt: captured, Since: captured.Add(-time.Hour),
 			Model: vision.ModelRef{Name: "resnet18-camera-health", SHA256: strings.Repeat("0123456789abcdef", 4), Runtime: "litert"},

@@ -125,6 +125,33 @@ type cameraStats struct {
 	Latency map[string]percentiles `json:"latency_ms"`
 }
 
+type statePayload struct {
+	Schema      int     `json:"schema"`
+	Device      string  `json:"device"`
+	Camera      string  `json:"camera"`
+	RunID       string  `json:"run_id"`
+	Label       string  `json:"label"`
+	Score       float64 `json:"score"`
+	Since       string  `json:"since"`
+	ClockSynced bool    `json:"clock_synced"`
+}
+
+// eventPayload has captured_at and clock_synced as a result has them: see Message.SetRight.
+type eventPayload struct {
+	Schema      int     `json:"schema"`
+	Device      string  `json:"device"`
+	Camera      string  `json:"camera"`
+	RunID       string  `json:"run_id"`
+	ID          string  `json:"id"`
+	Type        string  `json:"type"`
+	CapturedAt  string  `json:"captured_at"`
+	ClockSynced bool    `json:"clock_synced"`
+	Label       string  `json:"label"`
+	Score       float64 `json:"score"`
+	BestScore   float64 `json:"best_score"`
+	DurationS   float64 `json:"duration_s"`
+}
+
 type healthPayload struct {
 	Schema      int              `json:"schema"`
 	Device      string           `json:"device"`
