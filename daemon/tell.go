@@ -65,6 +65,9 @@ func (a *App) problems() []string {
 		out = append(out, fmt.Sprintf("broker: another client uses the client id %s, as copied SD cards do: "+
 			"give each machine its own /etc/machine-id, or set mqtt.client_id", id))
 	}
+	if reason := a.mqtt.State().Unreadable; reason != "" {
+		out = append(out, "broker: "+reason)
+	}
 	if a.noOutbox != "" {
 		out = append(out, "outbox: "+a.noOutbox)
 	}

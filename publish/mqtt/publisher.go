@@ -45,6 +45,8 @@ type Options struct {
 	OutboxFirst bool
 	// Clock sets the time of messages right that were made before the machine knew it; nil: it isn't done.
 	Clock publish.BootClock
+	// Subscriptions are made on each connection.
+	Subscriptions []Subscription
 	// OnChange, if set, is told of each new state of the connection, one call at a
 	// time; it must not block, nor call Close.
 	OnChange func(State)
@@ -75,6 +77,8 @@ type Publisher struct {
 	// lasting is how long a connection under another id must last to prove that the id was contested.
 	lasting time.Duration
 
+	subscriptions []Subscription
+	received      chan delivery
 	// wake has room for one: there is something to take.
 	wake chan struct{}
 	// closing is closed by the first Close, done when Run has ended.
@@ -103,7 +107,7 @@ func New(cfg Config, o Options) (*Publisher, error) {
 		cfg: cfg, root: publish.Root(cfg.BaseTopic, o.Device), clientID: cfg.ClientID, log: o.Log, onChange: o.OnChange,
 		wake: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan struct{}),
 		backlog: newBacklog(), state: State{Since: time.Now()}, outbox: o.Outbox, clock: o.Clock,
-		lasting: stableAfter,
+		lasting: stableAfter, subscriptions: o.Subscriptions, received: make(chan delivery, maxReceived),
 	}
 	if o.Outbox != nil {
 		p.backlog.store, p.backlog.first = o.Outbox, o.OutboxFirst
@@ -239,6 +243,9 @@ func (p *Publisher) Run(ctx context.Context) error {
 	p.started, p.abort = true, cancel
 	p.mu.Unlock()
 	defer p.finish()
+	if len(p.subscriptions) > 0 {
+		go p.deliver()
+	}
 
 	for failures := 0; ; failures++ {
 		if failures > 0 && !p.pause(ctx, failures) {

@@ -168,6 +168,7 @@ func (s *session) run(ctx context.Context) error {
 	over := make(chan struct{})
 	defer close(over)
 	go s.p.watch(over)
+	go s.subscribe()
 	flight := make(chan sent, window)
 	left := make(chan []*item, 1)
 	go func() { left <- s.collect(flight) }()

@@ -16,6 +16,8 @@ type State struct {
 	Reason string
 	// Contested is this daemon's client id where another client uses it too; this one then goes on under another.
 	Contested string
+	// Unreadable says which subscriptions the broker refuses; empty: none.
+	Unreadable string
 	// Since is when Connected last changed.
 	Since time.Time
 	// Reconnects counts the connections after the first.
