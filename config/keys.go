@@ -185,7 +185,7 @@ func mqttKeys(kinds []string) []key {
 			{name: "max_age", bounds: between(1, 10*year), doc: "older messages are given up"},
 			{name: "sync", bounds: between(0, 3600), doc: "time between writes to the disk, which a power cut can cost; 0s: each message at once"},
 		}},
-		{name: "commands", enum: []any{"off", "safe", "all"}, doc: "what may be commanded over MQTT: {enum}; safe: pause, fps, thresholds, snapshot, ping"},
+		{name: "commands", enum: []any{"off", "safe", "all"}, doc: "what may be commanded over MQTT: {enum}; safe: ping, pause, resume, set (frame rate, thresholds) and snapshot"},
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 // later lists keys that are accepted although this build does nothing with them yet.
 // A line goes away with the change that brings its feature.
 var later = []struct{ key, text string }{
-	{"mqtt.commands", "this build takes no commands yet"},
 	{"web.listen", "this build has no web page yet"},
 }
 

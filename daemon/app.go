@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"sync"
@@ -21,6 +22,7 @@ import (
 	"github.com/glimpsed/glimpsed/board"
 	"github.com/glimpsed/glimpsed/capture"
 	"github.com/glimpsed/glimpsed/config"
+	"github.com/glimpsed/glimpsed/control"
 	"github.com/glimpsed/glimpsed/events"
 	"github.com/glimpsed/glimpsed/infer"
 	"github.com/glimpsed/glimpsed/kinds"
@@ -64,6 +66,7 @@ type App struct {
 	broker    *broker.Broker // nil where another one is configured
 	outbox    *outbox.Outbox // nil where what waits is kept in memory
 	mqtt      *mqtt.Publisher
+	control   *control.Controller
 	publisher publish.Publisher
 	encoder   *publish.Encoder
 	models    map[modelKey]*Model
@@ -86,6 +89,9 @@ type camera struct {
 	model    *Model
 	health   *HealthCheck // nil where none is wanted
 	events   *events.Tracker
+	// paused and fps are what was commanded last; fps is the bits of a float64.
+	paused atomic.Bool
+	fps    atomic.Uint64
 }
 
 type modelKey struct{ ref, labels string }
@@ -144,7 +150,8 @@ func (a *App) openLink() error {
 	var err error
 	a.mqtt, err = mqtt.New(link, mqtt.Options{
 		Device: a.cfg.Device, Log: a.log, OnChange: func(mqtt.State) { a.wake() },
-		Clock: a.clock, Outbox: a.outbox, OutboxFirst: a.cfg.MQTT.Outbox.Mode == "always",
+		Subscriptions: a.subscriptions(),
+		Clock:         a.clock, Outbox: a.outbox, OutboxFirst: a.cfg.MQTT.Outbox.Mode == "always",
 	})
 	if err != nil {
 		return err
@@ -195,6 +202,7 @@ func (a *App) openCameras() error {
 			return fmt.Errorf("%w: cameras[%d]: %w", ErrModel, i, err)
 		}
 		c := &camera{cfg: cfg, model: m, events: events.New(cfg.Events, cfg.Name, a.runID)}
+		c.fps.Store(math.Float64bits(cfg.FPS))
 		for _, label := range cfg.Events.Strangers(m.Labels) {
 			a.log.Warn("the model has no such label", "camera", cfg.Name, "label", label, "key", fmt.Sprintf("cameras[%d].events", i), "model", m.Name)
 		}
@@ -206,7 +214,7 @@ func (a *App) openCameras() error {
 			camera: cfg.Name, runID: a.runID, model: m.Ref(),
 			frames: c.capture, labels: classifier, health: c.health,
 			stage: a.progress.Stage("classifying for camera " + cfg.Name),
-			log:   a.log, onFault: a.wake,
+			log:   a.log, onFault: a.wake, snapshots: make(chan *snapshotRequest, 1),
 			emit: func(r vision.Result) {
 				a.emit(r)
 				a.tellEvents(c.events.Observe(r.CapturedAt, r.Top))
@@ -285,7 +293,7 @@ func (a *App) run(ctx context.Context, lastLook func()) error {
 	tell.start(func() error { a.tellStats(telling); return nil })
 	for _, c := range a.cameras {
 		a.cameraChanged(c.capture.Status())
-		a.publish(a.encoder.Settings(publish.Settings{Camera: c.cfg.Name, Enabled: true, FPS: c.cfg.FPS, Model: c.model.Name}))
+		a.tellSettings(c)
 	}
 
 	looking, stopLooking := context.WithCancel(ctx)

@@ -37,6 +37,8 @@ type Pipeline struct {
 	log    *slog.Logger
 	// emit takes each result; it must not block on anything outside.
 	emit func(vision.Result)
+	// snapshots has room for one request.
+	snapshots chan *snapshotRequest
 	// onFault is told when classifying begins or ceases to fail.
 	onFault func()
 
@@ -100,6 +102,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 				Total:       done.Sub(frame.CapturedAt),
 			},
 		}
+		p.answerSnapshot(frame)
 		frame.Release()
 		if err != nil {
 			if !p.failed(ctx, err) {

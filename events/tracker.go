@@ -70,6 +70,26 @@ func (t *Tracker) Observe(at time.Time, top []vision.Classification) []Change {
 	return t.step(at)
 }
 
+// Thresholds are Config's Enter and Leave as they are now.
+func (t *Tracker) Thresholds() (enter, leave float64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.cfg.Enter, t.cfg.Leave
+}
+
+// SetThresholds changes them from the next result on.
+func (t *Tracker) SetThresholds(enter, leave float64) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	changed := t.cfg
+	changed.Enter, changed.Leave = enter, leave
+	if err := changed.Validate("events"); err != nil {
+		return err
+	}
+	t.cfg = changed
+	return nil
+}
+
 // Stop ends what goes on: the camera shows nothing any more.
 func (t *Tracker) Stop(at time.Time) []Change {
 	t.mu.Lock()

@@ -148,8 +148,19 @@ func (e *Encoder) Stats(s Stats) Message {
 // Settings is the message of what can be changed on a camera while it runs.
 func (e *Encoder) Settings(s Settings) Message {
 	return e.message(CameraTopic(s.Camera, KindSettings), KindSettings, marshal(settingsPayload{
-		Schema: Schema, Device: e.Device, Camera: s.Camera, Enabled: s.Enabled, FPS: round(s.FPS, 1000), Model: s.Model,
+		Schema: Schema, Device: e.Device, Camera: s.Camera, Enabled: s.Enabled, FPS: round(s.FPS, 1000),
+		Enter: round(s.Enter, scoreUnit), Leave: round(s.Leave, scoreUnit), Model: s.Model,
 	}))
+}
+
+// Image is the message of a picture of a camera, a JPEG.
+func (e *Encoder) Image(camera string, jpeg []byte) Message {
+	return e.message(CameraTopic(camera, KindImage), KindImage, jpeg)
+}
+
+// Reply is the answer to a command.
+func (e *Encoder) Reply(command string, answer []byte) Message {
+	return e.message(CommandTopic(command)+"/"+string(KindReply), KindReply, answer)
 }
 
 // marshal encodes payloads of this package, whose types always can be. Unlike

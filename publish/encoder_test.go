@@ -90,7 +90,7 @@ func TestPayloads(t *testing.T) {
 				{Label: "covered", Index: 4, Score: 0.91}, {Label: "dark", Index: 1, Score: 0.05}, {Label: "blurred", Index: 3, Score: 0.01},
 			},
 		}), "front/health", true},
-		{"settings.json", e.Settings(Settings{Camera: "front", Enabled: true, FPS: 5, Model: "resnet18"}), "front/settings", true},
+		{"settings.json", e.Settings(Settings{Camera: "front", Enabled: true, FPS: 5, Enter: 0.5, Leave: 0.3, Model: "resnet18"}), "front/settings", true},
 	}
 	for _, c := range table {
 		t.Run(c.file, func(t *testing.T) {

@@ -54,7 +54,9 @@ type Settings struct {
 	Camera  string
 	Enabled bool
 	FPS     float64
-	Model   string
+	// Enter and Leave are the thresholds of events.
+	Enter, Leave float64
+	Model        string
 }
 
 // Health is what the camera-health model says of a camera's picture.
@@ -189,6 +191,8 @@ type settingsPayload struct {
 	Camera  string  `json:"camera"`
 	Enabled bool    `json:"enabled"`
 	FPS     float64 `json:"fps"`
+	Enter   float64 `json:"enter"`
+	Leave   float64 `json:"leave"`
 	Model   string  `json:"model"`
 }
 

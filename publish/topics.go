@@ -101,5 +101,8 @@ func CheckBase(base string) error {
 // Root is the topic that everything of a device is below.
 func Root(base, device string) string { return base + "/" + device }
 
+// CommandTopic is where a command is asked for, below Root.
+func CommandTopic(name string) string { return "cmd/" + name }
+
 // CameraTopic is a camera's topic of one kind, below Root.
 func CameraTopic(camera string, k Kind) string { return camera + "/" + string(k) }

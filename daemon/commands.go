@@ -1,0 +1,220 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/glimpsed/glimpsed/control"
+	"github.com/glimpsed/glimpsed/imaging"
+	"github.com/glimpsed/glimpsed/publish"
+	"github.com/glimpsed/glimpsed/publish/mqtt"
+	"github.com/glimpsed/glimpsed/vision"
+)
+
+// maxFPS bounds what may be commanded.
+const maxFPS = 1000
+
+// commands are what the daemon does when it is asked to.
+func (a *App) commands() map[string]control.Command {
+	return map[string]control.Command{
+		"ping":     {Safe: true, Run: a.ping},
+		"pause":    {Safe: true, Run: func(_ context.Context, args json.RawMessage) (any, error) { return a.setEnabled(args, false) }},
+		"resume":   {Safe: true, Run: func(_ context.Context, args json.RawMessage) (any, error) { return a.setEnabled(args, true) }},
+		"set":      {Safe: true, Run: a.set},
+		"snapshot": {Safe: true, Run: a.snapshot},
+	}
+}
+
+// subscriptions are the topics that commands come by.
+func (a *App) subscriptions() []mqtt.Subscription {
+	a.control = control.New(control.Level(a.cfg.MQTT.Commands), a.commands())
+	if len(a.control.Allowed()) == 0 {
+		return nil
+	}
+	return []mqtt.Subscription{{Filter: publish.CommandTopic("+"), QoS: 1, Handle: a.command}}
+}
+
+// command carries out what was asked for over MQTT.
+func (a *App) command(m mqtt.Received) {
+	if m.Retained {
+		// It was meant for whoever was there when it was sent.
+		a.log.Warn("a retained command is ignored: send commands without the retain flag", "topic", m.Topic)
+		return
+	}
+	name := m.Topic[strings.LastIndexByte(m.Topic, '/')+1:]
+	answer := a.control.Do(context.Background(), name, m.Payload)
+	a.publish(a.encoder.Reply(name, answer))
+}
+
+type target struct {
+	// Camera is the one that is meant; empty: all.
+	Camera string `json:"camera"`
+}
+
+// targets are the cameras of a name, or all.
+func (a *App) targets(name string) ([]*camera, error) {
+	if name == "" {
+		return a.cameras, nil
+	}
+	var names []string
+	for _, c := range a.cameras {
+		if c.cfg.Name == name {
+			return []*camera{c}, nil
+		}
+		names = append(names, c.cfg.Name)
+	}
+	return nil, fmt.Errorf("there is no camera %q; there are %s", name, strings.Join(names, ", "))
+}
+
+func (a *App) ping(_ context.Context, args json.RawMessage) (any, error) {
+	if err := control.Decode(args, &struct{}{}); err != nil {
+		return nil, err
+	}
+	return struct {
+		RunID   string `json:"run_id"`
+		UptimeS int64  `json:"uptime_s"`
+	}{a.runID, int64(time.Since(a.began) / time.Second)}, nil
+}
+
+func (a *App) setEnabled(args json.RawMessage, enabled bool) (any, error) {
+	var t target
+	if err := control.Decode(args, &t); err != nil {
+		return nil, err
+	}
+	cameras, err := a.targets(t.Camera)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range cameras {
+		if enabled {
+			c.capture.Resume()
+		} else {
+			c.capture.Pause()
+		}
+		c.paused.Store(!enabled)
+		a.tellSettings(c)
+	}
+	return nil, nil
+}
+
+// set changes frame rate and thresholds until the daemon is started anew.
+func (a *App) set(_ context.Context, args json.RawMessage) (any, error) {
+	var s struct {
+		target
+		FPS   *float64 `json:"fps"`
+		Enter *float64 `json:"enter"`
+		Leave *float64 `json:"leave"`
+	}
+	if err := control.Decode(args, &s); err != nil {
+		return nil, err
+	}
+	if s.FPS == nil && s.Enter == nil && s.Leave == nil {
+		return nil, errors.New("nothing to set: there are fps, enter and leave")
+	}
+	if s.FPS != nil && (*s.FPS < 0 || *s.FPS > maxFPS || math.IsNaN(*s.FPS)) {
+		return nil, fmt.Errorf("fps must be from 0 to %d, got %v", maxFPS, *s.FPS)
+	}
+	cameras, err := a.targets(s.Camera)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range cameras {
+		enter, leave := c.events.Thresholds()
+		if s.Enter != nil {
+			enter = *s.Enter
+		}
+		if s.Leave != nil {
+			leave = *s.Leave
+		} else {
+			leave = min(leave, enter)
+		}
+		if err := c.events.SetThresholds(enter, leave); err != nil {
+			return nil, err
+		}
+		if s.FPS != nil {
+			c.capture.SetFPS(*s.FPS)
+			c.fps.Store(math.Float64bits(*s.FPS))
+		}
+		a.tellSettings(c)
+	}
+	return nil, nil
+}
+
+// tellSettings publishes what can be changed on a camera.
+func (a *App) tellSettings(c *camera) {
+	enter, leave := c.events.Thresholds()
+	a.publish(a.encoder.Settings(publish.Settings{
+		Camera: c.cfg.Name, Enabled: !c.paused.Load(), FPS: math.Float64frombits(c.fps.Load()),
+		Enter: enter, Leave: leave, Model: c.model.Name,
+	}))
+}
+
+const (
+	// snapshotSide bounds a snapshot's longer side, in pixels.
+	snapshotSide    = 1280
+	snapshotQuality = 85
+)
+
+// snapshot publishes the next picture that is classified of each camera that is meant.
+func (a *App) snapshot(ctx context.Context, args json.RawMessage) (any, error) {
+	var t target
+	if err := control.Decode(args, &t); err != nil {
+		return nil, err
+	}
+	cameras, err := a.targets(t.Camera)
+	if err != nil {
+		return nil, err
+	}
+	var errs []error
+	for _, c := range cameras {
+		jpeg, err := c.pipeline.Snapshot(ctx)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("camera %s: %w", c.cfg.Name, err))
+			continue
+		}
+		a.publish(a.encoder.Image(c.cfg.Name, jpeg))
+	}
+	return nil, errors.Join(errs...)
+}
+
+// snapshotRequest asks a pipeline for its next frame.
+type snapshotRequest struct {
+	done chan struct{}
+	jpeg []byte
+	err  error
+}
+
+// Snapshot returns the next frame that is classified, as JPEG.
+func (p *Pipeline) Snapshot(ctx context.Context) ([]byte, error) {
+	r := &snapshotRequest{done: make(chan struct{})}
+	select {
+	case p.snapshots <- r:
+	default:
+		return nil, errors.New("another snapshot is being waited for")
+	}
+	select {
+	case <-r.done:
+		return r.jpeg, r.err
+	case <-ctx.Done():
+		select { // it must not be taken after all
+		case <-p.snapshots:
+		default:
+		}
+		return nil, errors.New("no picture came: is the camera online?")
+	}
+}
+
+// answerSnapshot encodes the frame if somebody asked for one.
+func (p *Pipeline) answerSnapshot(frame vision.Frame) {
+	select {
+	case r := <-p.snapshots:
+		r.jpeg, r.err = new(imaging.Encoder).Snapshot(frame, snapshotSide, snapshotQuality)
+		close(r.done)
+	default:
+	}
+}
