@@ -33,6 +33,8 @@ type Config struct {
 	// Masks are polygons, in fractions of the upright picture, that are blacked out before
 	// anything else sees it.
 	Masks [][]Point
+	// Motion is when a picture is worth classifying again.
+	Motion MotionConfig
 	// MaxAge is how old a frame may be when it is taken for classification.
 	MaxAge time.Duration
 	// StallAfter is how long a read may block before the camera counts as stalled and is reopened.
@@ -60,6 +62,7 @@ func DefaultConfig() Config {
 		Loop:          true,
 		Pace:          PaceNative,
 		ROI:           ROI{Width: 1, Height: 1},
+		Motion:        DefaultMotion(),
 		MaxAge:        2 * time.Second,
 		StallAfter:    10 * time.Second,
 		FrozenAfter:   30 * time.Second,

@@ -38,6 +38,7 @@ func (c Config) Validate(path string) error {
 	oneOf(bad, "flip", c.Flip, "", "horizontal", "vertical", "both")
 	c.ROI.validate(bad)
 	validateMasks(bad, c.Masks)
+	c.Motion.validate(bad)
 
 	positive := func(key string, d time.Duration) {
 		if d <= 0 {

@@ -126,6 +126,11 @@ func cameraKeys() []key {
 		}},
 		{name: "masks", bounds: between(0, 1), doc: "areas blacked out before anything else sees the picture: polygons in fractions of the upright picture, " +
 			"such as [[0, 0], [0.5, 0], [0, 0.5]]"},
+		{name: "motion", doc: "a still picture is not classified again; off by default: every picture is", keys: []key{
+			{name: "threshold", bounds: between(0, 255), doc: "by how much the brightness (0 to 255) of a part of the picture must change; 0: off, 8 suits most cameras"},
+			{name: "every", bounds: between(0, year), doc: "a still picture is classified this often"},
+			{name: "hold", bounds: between(0, year), doc: "for so long after motion every picture is classified"},
+		}},
 		{name: "crop", enum: []any{"", "center", "letterbox", "stretch"}, doc: "how the picture is fitted to the model: {enum}; empty: as the model wants it"},
 		{name: "model", doc: "a model for this camera alone; empty: the one below"},
 		{name: "labels", doc: "its label file"},

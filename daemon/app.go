@@ -214,7 +214,7 @@ func (a *App) openCameras() error {
 			camera: cfg.Name, runID: a.runID, model: m.Ref(),
 			frames: c.capture, labels: classifier, health: c.health,
 			stage: a.progress.Stage("classifying for camera " + cfg.Name),
-			log:   a.log, onFault: a.wake, snapshots: make(chan *snapshotRequest, 1),
+			log:   a.log, onFault: a.wake, snapshots: make(chan *snapshotRequest, 1), motion: capture.NewMotion(cfg.Motion),
 			emit: func(r vision.Result) {
 				a.emit(r)
 				a.tellEvents(c.events.Observe(r.CapturedAt, r.Top))

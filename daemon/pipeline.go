@@ -37,6 +37,8 @@ type Pipeline struct {
 	log    *slog.Logger
 	// emit takes each result; it must not block on anything outside.
 	emit func(vision.Result)
+	// motion holds still pictures back; nil holds none.
+	motion *capture.Motion
 	// snapshots has room for one request.
 	snapshots chan *snapshotRequest
 	// onFault is told when classifying begins or ceases to fail.
@@ -44,6 +46,7 @@ type Pipeline struct {
 
 	mu         sync.Mutex
 	classified uint64                     // guarded by mu
+	still      uint64                     // held back by motion, guarded by mu
 	latencies  [len(stageNames)]Latencies // guarded by mu
 	fault      string                     // why the last frame could not be classified, guarded by mu
 }
@@ -74,10 +77,19 @@ func (p *Pipeline) Run(ctx context.Context) error {
 			}
 			continue
 		}
-		taken := time.Now().Add(-frame.Prepare)
-
+		now := time.Now()
+		taken := now.Add(-frame.Prepare)
 		p.stage.Begin()
 		p.health.Offer(frame)
+		if !p.motion.Passes(frame, now) {
+			p.answerSnapshot(frame)
+			p.stage.End()
+			frame.Release()
+			p.mu.Lock()
+			p.still++
+			p.mu.Unlock()
+			continue
+		}
 		top, timing, err := p.labels.Classify(nil, frame)
 		p.stage.End()
 		done := time.Now()
@@ -142,7 +154,7 @@ func (p *Pipeline) stats() publish.CameraStats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := publish.CameraStats{
-		Model: p.model, Results: p.classified,
+		Model: p.model, Results: p.classified, Still: p.still,
 		Latency: make(map[string]publish.Percentiles, len(stageNames)),
 	}
 	for i, name := range stageNames {

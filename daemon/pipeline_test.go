@@ -19,6 +19,7 @@ import (
 type script struct {
 	frames   int
 	released int
+	picture  vision.Frame // what each frame shows
 }
 
 func (s *script) Recycle(int) { s.released++ }
@@ -31,7 +32,7 @@ func (s *script) Next(ctx context.Context) (vision.Frame, error) {
 		return vision.Frame{}, capture.ErrEnded
 	}
 	s.frames--
-	f := vision.Frame{Width: 4, Height: 2, CapturedAt: time.Now(), Capture: time.Second, Decode: 10 * time.Millisecond, Owner: s}
+	f := vision.Frame{Width: s.picture.Width, Height: s.picture.Height, Stride: s.picture.Stride, Data: s.picture.Data, CapturedAt: time.Now(), Capture: time.Second, Decode: 10 * time.Millisecond, Owner: s}
 	time.Sleep(15 * time.Millisecond) // 10 of them for decoding
 	return f, nil
 }
@@ -89,6 +90,34 @@ func TestPipelineNumbersResultsWithoutGapsAndGoesOnAfterFailures(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("timing is %+v, want %+v", got, want)
+		}
+	})
+}
+
+// A still scene is classified once in a while, and its frames are given back all the same.
+func TestPipelineHoldsStillPicturesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var progress Progress
+		results := 0
+		cam := &script{frames: 200, picture: vision.Frame{Width: 64, Height: 48, Stride: 192, Data: make([]byte, 192*48)}}
+		labels := &moody{}
+		p := &Pipeline{
+			camera: "front", runID: "r", frames: cam, labels: labels, stage: progress.Stage("x"),
+			motion: capture.NewMotion(capture.MotionConfig{Threshold: 8, Every: time.Second}),
+			log:    slog.New(slog.DiscardHandler), onFault: func() {},
+			emit: func(r vision.Result) {
+				results++
+				if r.Seq != uint64(results) {
+					t.Errorf("result %d has seq %d", results, r.Seq)
+				}
+			},
+		}
+		if err := p.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s := p.stats()
+		if results < 3 || results > 4 || labels.call != results || s.Still != uint64(200-results) || cam.released != 200 {
+			t.Errorf("200 frames in 3 s: %d results, %d calls of the model, %d still, %d released", results, labels.call, s.Still, cam.released)
 		}
 	})
 }

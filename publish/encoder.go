@@ -139,7 +139,7 @@ func (e *Encoder) Stats(s Stats) Message {
 		}
 		p.Cameras[c.Camera] = cameraStats{
 			Model: modelPayload{c.Model.Name, c.Model.SHA256, c.Model.Runtime},
-			FPS:   round(c.FPS, 100), Results: c.Results, Dropped: c.Dropped, Stale: c.Stale, Latency: latency,
+			FPS:   round(c.FPS, 100), Results: c.Results, Dropped: c.Dropped, Stale: c.Stale, Still: c.Still, Latency: latency,
 		}
 	}
 	return e.message(string(KindStats), KindStats, marshal(p))

@@ -74,7 +74,7 @@ func TestPayloads(t *testing.T) {
 		{"stats.json", e.Stats(Stats{
 			At: captured, Uptime: 90*time.Minute + 700*ms, RSS: 123_456_789, Pending: 1, Lost: 7,
 			Cameras: []CameraStats{
-				{Camera: "front", Model: testResult().Model, FPS: 4.98765, Results: 26_000, Dropped: 12, Stale: 1, Latency: map[string]Percentiles{"invoke": p, "total": p}},
+				{Camera: "front", Model: testResult().Model, FPS: 4.98765, Results: 26_000, Dropped: 12, Stale: 1, Still: 40_000, Latency: map[string]Percentiles{"invoke": p, "total": p}},
 				{Camera: "back", Model: testResult().Model, FPS: math.NaN()},
 			},
 		}), "stats", true},

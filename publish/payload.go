@@ -42,6 +42,8 @@ type CameraStats struct {
 	FPS float64
 	// Results, Dropped and Stale count since the start of the daemon.
 	Results, Dropped, Stale uint64
+	// Still counts pictures that were not classified again since nothing had moved.
+	Still uint64
 	// Latency is by stage, with the names of a result's timing_ms.
 	Latency map[string]Percentiles
 }
@@ -124,6 +126,7 @@ type cameraStats struct {
 	Results uint64                 `json:"results"`
 	Dropped uint64                 `json:"dropped"`
 	Stale   uint64                 `json:"stale"`
+	Still   uint64                 `json:"still"`
 	Latency map[string]percentiles `json:"latency_ms"`
 }
 
