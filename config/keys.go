@@ -148,6 +148,7 @@ func cameraKeys() []key {
 			{name: "margin", bounds: between(0, 1), doc: "how far the best label must be ahead of the second"},
 			{name: "after", bounds: between(0, year), doc: "how long a label must be there until the state changes"},
 			{name: "linger", bounds: between(0, year), doc: "how long it must be gone until the state is unknown"},
+			{name: "picture", doc: "publish each event's best picture on CAMERA/image, when it begins and when it ends"},
 			{name: "update_every", bounds: between(0, year), doc: "time between updates of an event; 0s: none"},
 		}},
 		{name: "max_age", bounds: between(0.001, year), doc: "older frames are not classified"},

@@ -89,6 +89,7 @@ type camera struct {
 	model    *Model
 	health   *HealthCheck // nil where none is wanted
 	events   *events.Tracker
+	best     bestPicture
 	// paused and fps are what was commanded last; fps is the bits of a float64.
 	paused atomic.Bool
 	fps    atomic.Uint64
@@ -215,9 +216,12 @@ func (a *App) openCameras() error {
 			frames: c.capture, labels: classifier, health: c.health,
 			stage: a.progress.Stage("classifying for camera " + cfg.Name),
 			log:   a.log, onFault: a.wake, snapshots: make(chan *snapshotRequest, 1), motion: capture.NewMotion(cfg.Motion),
-			emit: func(r vision.Result) {
+			emit: func(r vision.Result, frame vision.Frame) {
 				a.emit(r)
 				a.tellEvents(c.events.Observe(r.CapturedAt, r.Top))
+				if cfg.Events.Picture {
+					a.keepBest(c, frame)
+				}
 			},
 		}
 		// The camera notices by itself what hangs; this is for the case that it doesn't.

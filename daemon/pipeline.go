@@ -35,8 +35,8 @@ type Pipeline struct {
 	health *HealthCheck
 	stage  *Stage
 	log    *slog.Logger
-	// emit takes each result; it must not block on anything outside.
-	emit func(vision.Result)
+	// emit takes each result with its picture, which it must not keep; it must not block on anything outside.
+	emit func(vision.Result, vision.Frame)
 	// motion holds still pictures back; nil holds none.
 	motion *capture.Motion
 	// snapshots has room for one request.
@@ -115,8 +115,8 @@ func (p *Pipeline) Run(ctx context.Context) error {
 			},
 		}
 		p.answerSnapshot(frame)
-		frame.Release()
 		if err != nil {
+			frame.Release()
 			if !p.failed(ctx, err) {
 				return nil
 			}
@@ -125,7 +125,8 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		p.setFault(nil)
 		seq++
 		p.measure(result.Timing)
-		p.emit(result)
+		p.emit(result, frame)
+		frame.Release()
 	}
 }
 

@@ -63,7 +63,7 @@ func TestPipelineNumbersResultsWithoutGapsAndGoesOnAfterFailures(t *testing.T) {
 			labels:  &moody{fails: map[int]error{2: broken, 3: broken}},
 			stage:   progress.Stage("x"),
 			log:     slog.New(slog.NewTextHandler(&log, nil)),
-			emit:    func(r vision.Result) { results = append(results, r) },
+			emit:    func(r vision.Result, _ vision.Frame) { results = append(results, r) },
 			onFault: func() { faults++ },
 		}
 		if err := p.Run(t.Context()); err != nil {
@@ -105,7 +105,7 @@ func TestPipelineHoldsStillPicturesBack(t *testing.T) {
 			camera: "front", runID: "r", frames: cam, labels: labels, stage: progress.Stage("x"),
 			motion: capture.NewMotion(capture.MotionConfig{Threshold: 8, Every: time.Second}),
 			log:    slog.New(slog.DiscardHandler), onFault: func() {},
-			emit: func(r vision.Result) {
+			emit: func(r vision.Result, _ vision.Frame) {
 				results++
 				if r.Seq != uint64(results) {
 					t.Errorf("result %d has seq %d", results, r.Seq)

@@ -39,6 +39,8 @@ type Config struct {
 	After, Linger time.Duration
 	// UpdateEvery is the time between updates of an event; 0: none.
 	UpdateEvery time.Duration
+	// Picture has the best picture of each event published.
+	Picture bool
 }
 
 // Group is a name for several labels.

@@ -90,6 +90,16 @@ func (t *Tracker) SetThresholds(enter, leave float64) error {
 	return nil
 }
 
+// Best is the event that goes on, with its highest score so far; an empty id: there is none.
+func (t *Tracker) Best() (id string, score float64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.event == nil {
+		return "", 0
+	}
+	return t.event.id, t.event.best
+}
+
 // Stop ends what goes on: the camera shows nothing any more.
 func (t *Tracker) Stop(at time.Time) []Change {
 	t.mu.Lock()

@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"image/jpeg"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -12,7 +14,7 @@ func TestEventsEndWithTheDaemon(t *testing.T) {
 	p := start(t, nil, append([]string{"run", "--set", "device=porch", "--set", "broker.listen=127.0.0.1:0", "--print",
 		"--set", "cameras[0].name=front", "--set", "cameras[0].source=pattern:64x48", "--set", "cameras[0].fps=20",
 		"--set", "cameras[0].events.enter=0", "--set", "cameras[0].events.leave=0", "--set", "cameras[0].events.margin=0",
-		"--set", "cameras[0].events.after=0s", "--set", "cameras[0].events.update_every=100ms"}, m.settings()...)...)
+		"--set", "cameras[0].events.after=0s", "--set", "cameras[0].events.picture=true", "--set", "cameras[0].events.update_every=100ms"}, m.settings()...)...)
 	s := subscribe(t, p.find(p.out, `Publishing on (tcp://\S+)\.`))
 	type event struct {
 		ID, Type, Label string
@@ -37,6 +39,10 @@ func TestEventsEndWithTheDaemon(t *testing.T) {
 		}
 		return false
 	})
+	eventually(t, "the picture", func() bool { return len(s.on("glimpsed/porch/front/image")) > 0 })
+	if picture, err := jpeg.Decode(strings.NewReader(s.on("glimpsed/porch/front/image")[0])); err != nil || picture.Bounds().Dx() != 64 {
+		t.Errorf("the event's picture: %v, %v", picture, err)
+	}
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
