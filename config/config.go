@@ -14,6 +14,7 @@ import (
 	"github.com/glimpsed/glimpsed/publish"
 	"github.com/glimpsed/glimpsed/publish/broker"
 	"github.com/glimpsed/glimpsed/publish/mqtt"
+	"github.com/glimpsed/glimpsed/publish/webhook"
 	"github.com/glimpsed/glimpsed/vision"
 )
 
@@ -31,10 +32,12 @@ type Config struct {
 	Infer  infer.Config
 	MQTT   MQTT
 	Broker Broker
-	Health Health
-	Web    Web
-	Stats  Stats
-	Log    Log
+	// Webhooks are told of events.
+	Webhooks []Webhook
+	Health   Health
+	Web      Web
+	Stats    Stats
+	Log      Log
 }
 
 // Camera is one camera: how its pictures are captured and what classifies them.
@@ -84,6 +87,13 @@ type Broker struct {
 	broker.Config `mapstructure:",squash"`
 	// PasswordFile is where Load takes Password from.
 	PasswordFile string
+}
+
+// Webhook is a server that is told of events.
+type Webhook struct {
+	webhook.Config `mapstructure:",squash"`
+	// SecretFile is where Load takes Secret from.
+	SecretFile string
 }
 
 // Health is the second opinion on every camera's picture, from the model that is part of the binary.
@@ -204,6 +214,9 @@ func (c Config) Validate() error {
 	errs = append(errs, c.Infer.Validate("infer"), c.MQTT.Validate("mqtt"))
 	if c.EmbeddedBroker() {
 		errs = append(errs, c.Broker.Validate("broker"))
+	}
+	for i, w := range c.Webhooks {
+		errs = append(errs, w.Validate(fmt.Sprintf("webhooks[%d]", i)))
 	}
 	if c.Web.Listen != "" {
 		if err := checkListen(c.Web.Listen); err != nil {

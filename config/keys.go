@@ -87,6 +87,14 @@ func table(runtimes []string) []key {
 			{name: "password", secret: true, doc: "better in password_file"},
 			{name: "password_file", doc: "file with the password, or the name of a systemd credential"},
 		}},
+		{name: "webhooks", doc: "HTTP servers that events are posted to, such as [{url: https://server.example/hook, secret_file: hook-secret}]", keys: []key{
+			{name: "url", url: true, required: true, doc: "what is posted to: http:// or https://"},
+			{name: "secret", secret: true, doc: "better in secret_file"},
+			{name: "secret_file", doc: "file with what requests are signed with, or the name of a systemd credential"},
+			{name: "types", doc: "types of events that are posted: start, update, end"},
+			{name: "timeout", bounds: positive(year), doc: "bounds one attempt"},
+			{name: "give_up", bounds: between(0, year), doc: "bounds all attempts at one event"},
+		}},
 		{name: "health", doc: "a second opinion on every camera: resnet18-camera-health looks what is wrong with the picture, on the topic CAMERA/health", keys: []key{
 			{name: "every", bounds: between(0, year), doc: "how often, such as 30s; 0: never"},
 		}},

@@ -84,18 +84,23 @@ func (l *loader) secrets(cfg *Config) {
 			}
 		}
 	}
-	l.password("mqtt", &cfg.MQTT.Password, cfg.MQTT.PasswordFile)
-	l.password("broker", &cfg.Broker.Password, cfg.Broker.PasswordFile)
+	l.secret("mqtt", l.tree.fields["mqtt"], "password", &cfg.MQTT.Password, cfg.MQTT.PasswordFile)
+	l.secret("broker", l.tree.fields["broker"], "password", &cfg.Broker.Password, cfg.Broker.PasswordFile)
+	for i := range cfg.Webhooks {
+		w := &cfg.Webhooks[i]
+		l.secret(fmt.Sprintf("webhooks[%d]", i), l.tree.fields["webhooks"].items[i], "secret", &w.Secret, w.SecretFile)
+	}
 }
 
-func (l *loader) password(path string, password *string, file string) {
+// secret reads the secret called name of a section from its file.
+func (l *loader) secret(path string, section *value, name string, password *string, file string) {
 	if file == "" {
 		return
 	}
-	fields := l.tree.fields[path].fields
-	at, key := fields["password_file"].origin, path+".password_file"
+	fields := section.fields
+	at, key := fields[name+"_file"].origin, path+"."+name+"_file"
 	if *password != "" {
-		l.found.add(at, key, "%s.password is set too: keep one of them", path)
+		l.found.add(at, key, "%s.%s is set too: keep one of them", path, name)
 		return
 	}
 	content, err := l.readSecret(file, at)
@@ -105,7 +110,7 @@ func (l *loader) password(path string, password *string, file string) {
 		content = mask
 	}
 	*password = content
-	fields["password"] = &value{node: fields["password"].node, leaf: content, origin: at}
+	fields[name] = &value{node: fields[name].node, leaf: content, origin: at}
 }
 
 // secretPath is where a file with a secret is. A relative name is a systemd credential, or

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"strings"
 	"time"
+
+	"github.com/glimpsed/glimpsed/publish/webhook"
 )
 
 // value is a piece of configuration with its origin. Which of its parts are used
@@ -67,6 +69,9 @@ func valueOf(n *node, v reflect.Value) *value {
 func blank(n *node) *value {
 	if n.name == "cameras" && n.kind == section {
 		return valueOf(n, reflect.ValueOf(defaultCamera()))
+	}
+	if n.name == "webhooks" && n.kind == section {
+		return valueOf(n, reflect.ValueOf(Webhook{Config: webhook.DefaultConfig()}))
 	}
 	v := &value{node: n}
 	if !n.isLeaf() {

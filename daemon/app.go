@@ -32,6 +32,7 @@ import (
 	"github.com/glimpsed/glimpsed/publish/mqtt"
 	"github.com/glimpsed/glimpsed/publish/outbox"
 	"github.com/glimpsed/glimpsed/publish/stdout"
+	"github.com/glimpsed/glimpsed/publish/webhook"
 	"github.com/glimpsed/glimpsed/vision"
 )
 
@@ -68,6 +69,7 @@ type App struct {
 	mqtt      *mqtt.Publisher
 	control   *control.Controller
 	publisher publish.Publisher
+	webhooks  []*webhook.Publisher
 	encoder   *publish.Encoder
 	models    map[modelKey]*Model
 	cameras   []*camera
@@ -157,9 +159,18 @@ func (a *App) openLink() error {
 	if err != nil {
 		return err
 	}
-	a.publisher = a.mqtt
+	all := publish.Fanout{a.mqtt}
+	for _, w := range a.cfg.Webhooks {
+		hook := webhook.New(w.Config, a.log)
+		a.webhooks = append(a.webhooks, hook)
+		all = append(all, hook)
+	}
 	if a.opts.Print != nil {
-		a.publisher = publish.Fanout{a.mqtt, stdout.New(a.opts.Print)}
+		all = append(all, stdout.New(a.opts.Print))
+	}
+	a.publisher = all
+	if len(all) == 1 {
+		a.publisher = a.mqtt
 	}
 	return nil
 }
@@ -292,6 +303,9 @@ func (a *App) run(ctx context.Context, lastLook func()) error {
 	defer stopTelling()
 	var serve, tell group
 	serve.start(func() error { return a.mqtt.Run(serving) })
+	for _, w := range a.webhooks {
+		serve.start(func() error { return w.Run(serving) })
+	}
 	serve.start(func() error { return feedWatchdog(serving, a.log, &a.progress) })
 	tell.start(func() error { a.tellDiagnostics(telling); return nil })
 	tell.start(func() error { a.tellStats(telling); return nil })

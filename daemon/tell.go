@@ -76,6 +76,11 @@ func (a *App) problems() []string {
 			out = append(out, "outbox: "+s.Fault)
 		}
 	}
+	for _, w := range a.webhooks {
+		if fault := w.Fault(); fault != "" {
+			out = append(out, fault)
+		}
+	}
 	for _, c := range a.cameras {
 		if fault := c.pipeline.Fault(); fault != "" {
 			out = append(out, fmt.Sprintf("camera %s: %s", c.cfg.Name, fault))
