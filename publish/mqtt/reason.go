@@ -114,7 +114,7 @@ func (p *Publisher) lossReason(err error, s *session, lasted time.Duration) stri
 	reason := lossReason(err, s.broker, p.cfg.KeepAlive)
 	if isEnd(err) && lasted < soon {
 		// mosquitto 2.0.11 ends the connection of who publishes a retained message where its ACL forbids it
-		reason += fmt.Sprintf(" at once: may this user write to %s/#, or does another client have the id %s?", p.root, s.clientID)
+		reason += fmt.Sprintf(" at once: may this user write to %s/#, or does another client have the id %s?", p.root, p.clientID)
 	}
 	return reason
 }
