@@ -13,6 +13,7 @@ import (
 	"github.com/glimpsed/glimpsed/infer"
 	"github.com/glimpsed/glimpsed/publish"
 	"github.com/glimpsed/glimpsed/publish/broker"
+	"github.com/glimpsed/glimpsed/publish/homeassistant"
 	"github.com/glimpsed/glimpsed/publish/mqtt"
 	"github.com/glimpsed/glimpsed/publish/webhook"
 	"github.com/glimpsed/glimpsed/vision"
@@ -35,9 +36,11 @@ type Config struct {
 	// Webhooks are told of events.
 	Webhooks []Webhook
 	Health   Health
-	Web      Web
-	Stats    Stats
-	Log      Log
+	// HomeAssistant is told of this device.
+	HomeAssistant homeassistant.Config
+	Web           Web
+	Stats         Stats
+	Log           Log
 }
 
 // Camera is one camera: how its pictures are captured and what classifies them.
@@ -127,14 +130,15 @@ func Defaults() Config {
 	cam := defaultCamera()
 	cam.Name = "camera"
 	return Config{
-		Cameras: []Camera{cam},
-		Model:   "auto",
-		Infer:   infer.DefaultConfig(),
-		MQTT:    MQTT{Config: mqtt.DefaultConfig(), Outbox: defaultOutbox(), Commands: "safe"},
-		Broker:  Broker{Config: broker.DefaultConfig()},
-		Web:     Web{Listen: "127.0.0.1:8080"},
-		Stats:   Stats{Every: 30 * time.Second},
-		Log:     Log{Level: "info", Format: "auto"},
+		Cameras:       []Camera{cam},
+		Model:         "auto",
+		Infer:         infer.DefaultConfig(),
+		MQTT:          MQTT{Config: mqtt.DefaultConfig(), Outbox: defaultOutbox(), Commands: "safe"},
+		Broker:        Broker{Config: broker.DefaultConfig()},
+		HomeAssistant: homeassistant.DefaultConfig(),
+		Web:           Web{Listen: "127.0.0.1:8080"},
+		Stats:         Stats{Every: 30 * time.Second},
+		Log:           Log{Level: "info", Format: "auto"},
 	}
 }
 
@@ -215,6 +219,7 @@ func (c Config) Validate() error {
 	if c.EmbeddedBroker() {
 		errs = append(errs, c.Broker.Validate("broker"))
 	}
+	errs = append(errs, c.HomeAssistant.Validate("homeassistant"))
 	for i, w := range c.Webhooks {
 		errs = append(errs, w.Validate(fmt.Sprintf("webhooks[%d]", i)))
 	}

@@ -87,6 +87,10 @@ func table(runtimes []string) []key {
 			{name: "password", secret: true, doc: "better in password_file"},
 			{name: "password_file", doc: "file with the password, or the name of a systemd credential"},
 		}},
+		{name: "homeassistant", doc: "discovery by Home Assistant, over the same broker", keys: []key{
+			{name: "enabled", doc: "tell Home Assistant of this device; the broker must let it write to PREFIX/device"},
+			{name: "prefix", doc: "Home Assistant's discovery prefix"},
+		}},
 		{name: "webhooks", doc: "HTTP servers that events are posted to, such as [{url: https://server.example/hook, secret_file: hook-secret}]", keys: []key{
 			{name: "url", url: true, required: true, doc: "what is posted to: http:// or https://"},
 			{name: "secret", secret: true, doc: "better in secret_file"},

@@ -47,6 +47,8 @@ const (
 type Options struct {
 	// Log; nil: slog.Default.
 	Log *slog.Logger
+	// Version is the program's.
+	Version string
 	// Print, if not nil, gets a line for every result.
 	Print io.Writer
 	// Frames is the number of results to end after; 0: none.
@@ -67,6 +69,7 @@ type App struct {
 	broker    *broker.Broker // nil where another one is configured
 	outbox    *outbox.Outbox // nil where what waits is kept in memory
 	mqtt      *mqtt.Publisher
+	home      home
 	control   *control.Controller
 	publisher publish.Publisher
 	webhooks  []*webhook.Publisher
@@ -109,6 +112,7 @@ func New(cfg config.Config, opts Options) (*App, error) {
 		models:  map[modelKey]*Model{},
 		enough:  make(chan struct{}),
 		changed: make(chan struct{}, 1),
+		home:    newHome(),
 	}
 	if a.log == nil {
 		a.log = slog.Default()
@@ -152,7 +156,7 @@ func (a *App) openLink() error {
 	a.openOutbox()
 	var err error
 	a.mqtt, err = mqtt.New(link, mqtt.Options{
-		Device: a.cfg.Device, Log: a.log, OnChange: func(mqtt.State) { a.wake() },
+		Device: a.cfg.Device, Log: a.log, OnChange: a.linkChanged,
 		Subscriptions: a.subscriptions(),
 		Clock:         a.clock, Outbox: a.outbox, OutboxFirst: a.cfg.MQTT.Outbox.Mode == "always",
 	})
@@ -173,6 +177,14 @@ func (a *App) openLink() error {
 		a.publisher = a.mqtt
 	}
 	return nil
+}
+
+// linkChanged is told of each new state of the connection to the broker.
+func (a *App) linkChanged(s mqtt.State) {
+	a.wake()
+	if s.Connected && s.Reconnects == 0 {
+		a.home.wake()
+	}
 }
 
 // openOutbox opens the outbox, if one is wanted. A daemon whose disk fails does its work without.
@@ -309,6 +321,7 @@ func (a *App) run(ctx context.Context, lastLook func()) error {
 	serve.start(func() error { return feedWatchdog(serving, a.log, &a.progress) })
 	tell.start(func() error { a.tellDiagnostics(telling); return nil })
 	tell.start(func() error { a.tellStats(telling); return nil })
+	tell.start(func() error { a.tellHome(telling); return nil })
 	for _, c := range a.cameras {
 		a.cameraChanged(c.capture.Status())
 		a.tellSettings(c)

@@ -33,10 +33,11 @@ func (a *App) commands() map[string]control.Command {
 // subscriptions are the topics that commands come by.
 func (a *App) subscriptions() []mqtt.Subscription {
 	a.control = control.New(control.Level(a.cfg.MQTT.Commands), a.commands())
-	if len(a.control.Allowed()) == 0 {
-		return nil
+	out := a.homeSubscriptions()
+	if len(a.control.Allowed()) > 0 {
+		out = append(out, mqtt.Subscription{Filter: publish.CommandTopic("+"), QoS: 1, Handle: a.command})
 	}
-	return []mqtt.Subscription{{Filter: publish.CommandTopic("+"), QoS: 1, Handle: a.command}}
+	return out
 }
 
 // command carries out what was asked for over MQTT.
@@ -91,30 +92,35 @@ func (a *App) setEnabled(args json.RawMessage, enabled bool) (any, error) {
 		return nil, err
 	}
 	for _, c := range cameras {
-		if enabled {
-			c.capture.Resume()
-		} else {
-			c.capture.Pause()
-		}
-		c.paused.Store(!enabled)
+		c.enable(enabled)
 		a.tellSettings(c)
 	}
 	return nil, nil
+}
+
+func (c *camera) enable(enabled bool) {
+	if enabled {
+		c.capture.Resume()
+	} else {
+		c.capture.Pause()
+	}
+	c.paused.Store(!enabled)
 }
 
 // set changes frame rate and thresholds until the daemon is started anew.
 func (a *App) set(_ context.Context, args json.RawMessage) (any, error) {
 	var s struct {
 		target
-		FPS   *float64 `json:"fps"`
-		Enter *float64 `json:"enter"`
-		Leave *float64 `json:"leave"`
+		Enabled *bool    `json:"enabled"`
+		FPS     *float64 `json:"fps"`
+		Enter   *float64 `json:"enter"`
+		Leave   *float64 `json:"leave"`
 	}
 	if err := control.Decode(args, &s); err != nil {
 		return nil, err
 	}
-	if s.FPS == nil && s.Enter == nil && s.Leave == nil {
-		return nil, errors.New("nothing to set: there are fps, enter and leave")
+	if s.Enabled == nil && s.FPS == nil && s.Enter == nil && s.Leave == nil {
+		return nil, errors.New("nothing to set: there are enabled, fps, enter and leave")
 	}
 	if s.FPS != nil && (*s.FPS < 0 || *s.FPS > maxFPS || math.IsNaN(*s.FPS)) {
 		return nil, fmt.Errorf("fps must be from 0 to %d, got %v", maxFPS, *s.FPS)
@@ -135,6 +141,9 @@ func (a *App) set(_ context.Context, args json.RawMessage) (any, error) {
 		}
 		if err := c.events.SetThresholds(enter, leave); err != nil {
 			return nil, err
+		}
+		if s.Enabled != nil {
+			c.enable(*s.Enabled)
 		}
 		if s.FPS != nil {
 			c.capture.SetFPS(*s.FPS)

@@ -10,8 +10,9 @@ import (
 
 // Message is one thing to say.
 type Message struct {
-	// Topic is below the device's base topic, such as "front/result".
+	// Topic is below the device's base topic, such as "front/result", unless Whole.
 	Topic string
+	Whole bool
 	// Kind is the topic's kind; it decides whether a message that can't be sent yet may be
 	// replaced by a newer one of the same topic (Kind.Happens).
 	Kind Kind

@@ -31,6 +31,9 @@ const (
 	KindStats Kind = "stats"
 	// KindReply is the answer to a command.
 	KindReply Kind = "reply"
+	// KindDiscovery tells Home Assistant of this device, on a topic of its own. It isn't one of Kinds: how it
+	// is sent is not to be changed.
+	KindDiscovery Kind = "discovery"
 )
 
 // Happens says that a message of this kind is about something that happened

@@ -106,7 +106,7 @@ func TestCommands(t *testing.T) {
 		{"pause", `"camera": "back"`, `there is no camera "back"; there are front`},
 		{"set", `"fps": -1`, "fps must be from 0 to 1000, got -1"},
 		{"set", `"leave": 0.9`, "events.leave: must not be above enter (0.8), got 0.9"},
-		{"set", "", "nothing to set: there are fps, enter and leave"},
+		{"set", "", "nothing to set: there are enabled, fps, enter and leave"},
 		{"set", `"source": "/etc/passwd"`, `unknown field "source"`},
 		{"format", "", `there is no command "format"; there are pause, ping, resume, set, snapshot`},
 	} {

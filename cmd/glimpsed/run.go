@@ -42,7 +42,7 @@ Without mqtt.broker it is its own broker, on 127.0.0.1:1883 unless broker.listen
 			for _, notice := range loaded.Notices {
 				log.Warn("configuration", "notice", notice.String())
 			}
-			opts := daemon.Options{Log: log, Frames: frames}
+			opts := daemon.Options{Log: log, Frames: frames, Version: buildVersion()}
 			// SIGHUP is what a terminal sends that is closed.
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 			defer stop()

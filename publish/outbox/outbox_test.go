@@ -99,7 +99,7 @@ func files(t *testing.T, dir string) []string {
 
 func TestMessagesComeBackAsTheyWere(t *testing.T) {
 	want := publish.Message{
-		Topic: "front/event", Kind: publish.KindEvent, QoS: 2, Retain: true, Payload: []byte("G\xffM\xfe\x00 not UTF-8"),
+		Topic: "front/event", Kind: publish.KindEvent, QoS: 2, Retain: true, Whole: true, Payload: []byte("G\xffM\xfe\x00 not UTF-8"),
 		Clock: publish.Clock{Unsynced: true, BootID: "5f0c3c7e-6f0e", SinceBoot: -3},
 	}
 	dir := t.TempDir()
@@ -111,7 +111,7 @@ func TestMessagesComeBackAsTheyWere(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, got, ok := open(t, Options{Dir: dir}).Next()
-	if !ok || got.Topic != want.Topic || got.Kind != want.Kind || got.QoS != 2 || !got.Retain || !bytes.Equal(got.Payload, want.Payload) || got.Clock != want.Clock {
+	if !ok || got.Topic != want.Topic || got.Kind != want.Kind || got.QoS != 2 || !got.Retain || !got.Whole || !bytes.Equal(got.Payload, want.Payload) || got.Clock != want.Clock {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

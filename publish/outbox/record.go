@@ -101,6 +101,7 @@ type entry struct {
 const (
 	flagRetain   = 1 << 2
 	flagUnsynced = 1 << 3
+	flagWhole    = 1 << 4
 )
 
 func appendMessage(b []byte, e entry) []byte {
@@ -111,6 +112,9 @@ func appendMessage(b []byte, e entry) []byte {
 	}
 	if m.Clock.Unsynced {
 		flags |= flagUnsynced
+	}
+	if m.Whole {
+		flags |= flagWhole
 	}
 	b = append(b, bodyMessage, flags)
 	b = binary.AppendUvarint(b, e.id)
@@ -147,7 +151,7 @@ func parseMessage(body []byte) (entry, error) {
 	flags := body[1]
 	r := reader{rest: body[2:]}
 	e := entry{id: r.unsigned(), at: time.Unix(0, r.signed())}
-	e.message = publish.Message{QoS: flags & 3, Retain: flags&flagRetain != 0}
+	e.message = publish.Message{QoS: flags & 3, Retain: flags&flagRetain != 0, Whole: flags&flagWhole != 0}
 	e.message.Clock = publish.Clock{Unsynced: flags&flagUnsynced != 0, SinceBoot: time.Duration(r.signed()), BootID: r.text()}
 	e.message.Kind = publish.Kind(r.text())
 	e.message.Topic = r.text()

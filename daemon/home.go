@@ -1,0 +1,117 @@
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"github.com/glimpsed/glimpsed/board"
+	"github.com/glimpsed/glimpsed/models"
+	"github.com/glimpsed/glimpsed/publish"
+	"github.com/glimpsed/glimpsed/publish/homeassistant"
+	"github.com/glimpsed/glimpsed/publish/mqtt"
+)
+
+// retainedWithin is how soon after connecting a broker has sent what it retained.
+const retainedWithin = time.Second
+
+// home is what the daemon knows of Home Assistant.
+type home struct {
+	// previous has room for the discovery message that the broker retained, from before this run.
+	previous chan []byte
+	// born says that Home Assistant has started, or that there is a connection.
+	born chan struct{}
+}
+
+func newHome() home { return home{previous: make(chan []byte, 1), born: make(chan struct{}, 1)} }
+
+func (h *home) wake() {
+	select {
+	case h.born <- struct{}{}:
+	default:
+	}
+}
+
+// homeSubscriptions are for Home Assistant's birth, and for what an earlier run told it.
+func (a *App) homeSubscriptions() []mqtt.Subscription {
+	cfg := a.cfg.HomeAssistant
+	if !cfg.Enabled {
+		return nil
+	}
+	out := []mqtt.Subscription{{Filter: cfg.Topic(a.cfg.Device), Whole: true, QoS: 1, Handle: func(m mqtt.Received) {
+		if !m.Retained {
+			return // our own
+		}
+		select {
+		case a.home.previous <- m.Payload:
+		default:
+		}
+	}}}
+	for _, topic := range cfg.BirthTopics() {
+		out = append(out, mqtt.Subscription{Filter: topic, Whole: true, QoS: 1, Handle: func(m mqtt.Received) {
+			if string(m.Payload) == homeassistant.Birth && !m.Retained {
+				a.home.wake()
+			}
+		}})
+	}
+	return out
+}
+
+// tellHome publishes the discovery message on the first connection and whenever Home Assistant starts. Later
+// connections have it again by themselves, since it is retained.
+func (a *App) tellHome(ctx context.Context) {
+	cfg := a.cfg.HomeAssistant
+	if !cfg.Enabled {
+		return
+	}
+	var previous []byte
+	first := true
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.home.born:
+		}
+		if first {
+			select {
+			case <-ctx.Done():
+				return
+			case previous = <-a.home.previous:
+			case <-time.After(retainedWithin):
+			}
+			first = false
+		}
+		messages, err := homeassistant.Announce(previous, homeassistant.Discovery(a.homeDevice()))
+		if err != nil {
+			a.log.Warn("cameras that are gone may stay in Home Assistant", "error", err)
+		}
+		for i, payload := range messages {
+			if i > 0 {
+				select {
+				case <-ctx.Done():
+					return
+				case <-time.After(homeassistant.Pause):
+				}
+			}
+			a.publish(publish.Message{
+				Topic: cfg.Topic(a.cfg.Device), Whole: true, Kind: publish.KindDiscovery, Payload: payload,
+				QoS: 1, Retain: i == len(messages)-1,
+			})
+		}
+	}
+}
+
+// homeDevice is what Home Assistant is told of.
+func (a *App) homeDevice() homeassistant.Device {
+	d := homeassistant.Device{
+		Base: a.cfg.MQTT.BaseTopic, Name: a.cfg.Device, Version: a.opts.Version, Board: board.CPUModel(), Commands: a.control.Allowed(),
+	}
+	for _, c := range a.cameras {
+		one := homeassistant.Camera{Name: c.cfg.Name, Image: c.cfg.Events.Picture || a.control.Allows("snapshot")}
+		if c.health != nil {
+			entry, _ := models.Lookup(models.CameraHealth)
+			one.Health = entry.Labels()
+		}
+		d.Cameras = append(d.Cameras, one)
+	}
+	return d
+}
