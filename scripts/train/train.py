@@ -52,14 +52,14 @@ class Degraded(Dataset):
 class Replay:
     """Batches of new pictures and of pictures shown before, each time framed a little differently and mirrored or not.
 
-    Making a picture costs more than a step of the thin network on it. What the network gets wrong is shown again more
-    often than what it knows.
+    Making a picture costs more than a step of the thin network on it. With `mining` above 0 what the network gets wrong is
+    shown again more often than what it knows; that also moves the classes' shares, so the last steps should do without.
     """
 
     FRESH_LOSS = 1.0  # taken for the loss of what was never shown
 
-    def __init__(self, pictures, seed, workers, capacity):
-        self.pictures, self.seed, self.workers, self.capacity = pictures, seed, workers, capacity
+    def __init__(self, pictures, seed, workers, capacity, mining=0.0):
+        self.pictures, self.seed, self.workers, self.capacity, self.mining = pictures, seed, workers, capacity, mining
         self.kept = []
         self.losses = np.zeros(capacity)  # of the kept items when they were shown last
         self.shown = []  # of the newest batch: an item's place in kept, or None, and how many pictures it has
@@ -80,7 +80,7 @@ class Replay:
             shown = [(None, item) for item in new]
             count = sum(len(item) for _, item in shown)
             if self.kept and count < batch:
-                weights = self.losses[: len(self.kept)] + 0.1
+                weights = self.mining * self.losses[: len(self.kept)] + (1 - self.mining) + 0.1
                 for place in rng.choice(len(self.kept), batch, p=weights / weights.sum()):
                     shown.append((place, self.kept[place]))
                     count += len(shown[-1][1])
@@ -219,6 +219,45 @@ def settle_batch_norm(model, pictures, seed, count, device, workers):
     model.eval()
 
 
+def balance_classes(model, pictures, seed, count, device):
+    """Sets the last layer's biases to the likeliest for classes equally frequent, on `count` new pictures of the training side.
+
+    Mining and unequal shares leave some classes favoured.
+    """
+    logits, labels = [], []
+    with torch.no_grad():
+        for start in range(0, count, 32):
+            numbers = [i % len(degrade.LABELS) for i in range(start, min(start + 32, count))]
+            made = [
+                degrade.to_input(degrade.sample(np.random.default_rng([seed, 3, start + i]), pictures, degrade.LABELS[number])[0])
+                for i, number in enumerate(numbers)
+            ]
+            logits.append(model(normalised(torch.from_numpy(np.stack(made)), device)).cpu())
+            labels.extend(numbers)
+    logits, labels = torch.cat(logits), torch.tensor(labels)
+    shift = torch.zeros(len(degrade.LABELS), requires_grad=True)
+    optimizer = torch.optim.LBFGS([shift], max_iter=100)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(logits + shift, labels) + 1e-3 * shift.square().sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    shift = (shift - shift.mean()).detach()
+    for name, before, after in zip(degrade.LABELS, confusion_rate(logits, labels), confusion_rate(logits + shift, labels)):
+        print(f"  {name:13} right {before:.2f}, balanced {after:.2f}", flush=True)
+    with torch.no_grad():
+        model.fc.bias += shift.to(device)
+
+
+def confusion_rate(logits, labels):
+    """Share of each class that is recognised."""
+    right = logits.argmax(1) == labels
+    return [right[labels == i].float().mean().item() for i in range(logits.shape[1])]
+
+
 def write_whole(value, path):
     """torch.save that never leaves half a file."""
     part = path.with_name(path.name + ".part")
@@ -256,6 +295,7 @@ def arguments():
         "--lr", type=float, nargs="+", default=[3e-3, 1e-3, 4e-4], help="peak learning rates of AdamW, one cycle for each width"
     )
     parser.add_argument("--replay", type=int, default=12000, help="items kept to be shown again, 150 or 300 kB each")
+    parser.add_argument("--mining", type=float, default=0.5, help="0..1: how far pictures are chosen to be shown again by their loss")
     parser.add_argument("--weight-decay", type=float, default=0.03, help="of the kernels")
     parser.add_argument("--label-smoothing", type=float, default=0.05, help="share spread over the other labels")
     parser.add_argument("--ema", type=float, default=0.99, help="decay a step of the averaged weights, which are what is exported")
@@ -281,7 +321,7 @@ class Trainer:
 
     def __init__(self, args, pictures, rank):
         self.args, self.rank, self.step = args, rank, 0
-        self.replay = Replay(pictures, args.seed + 100 * rank, args.workers, args.replay // args.processes)
+        self.replay = Replay(pictures, args.seed + 100 * rank, args.workers, args.replay // args.processes, args.mining)
         self.begin(args.stages[0][0])
 
     def begin(self, width):
@@ -377,6 +417,7 @@ def train(rank, args):
         trainer.run()
     if rank == 0:
         settle_batch_norm(trainer.ema, pictures, args.seed + 1000, args.settle_pictures, args.device, args.workers)
+        balance_classes(trainer.ema, pictures, args.seed + 2000, 2 * args.settle_pictures, args.device)
         path = args.out / "resnet18-camera-health.pth"
         export(widen(trainer.ema, FULL_WIDTH, args.device), path)
         print(f"wrote {path}", flush=True)
