@@ -168,6 +168,13 @@ func (c *Camera) SetFPS(fps float64) {
 	c.applyRate()
 }
 
+// FPS is what SetFPS set last, or the configuration's.
+func (c *Camera) FPS() float64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.fps
+}
+
 // applyRate works out the time between frames from the rate wanted and the source's nature: one
 // without a pace of its own is shown once a second if nothing else is said.
 func (c *Camera) applyRate() {
@@ -199,7 +206,8 @@ func (c *Camera) setPaused(paused bool) {
 	wake(c.control)
 }
 
-func (c *Camera) isPaused() bool {
+// Paused says whether Pause was called since the last Resume.
+func (c *Camera) Paused() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.paused

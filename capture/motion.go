@@ -1,7 +1,6 @@
 package capture
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/glimpsed/glimpsed/vision"
@@ -114,12 +113,4 @@ func (m *Motion) differs(cells *[motionRows * motionColumns]int32) bool {
 		}
 	}
 	return false
-}
-
-// String is the gate's setting, for logs.
-func (m *Motion) String() string {
-	if m == nil {
-		return "off"
-	}
-	return fmt.Sprintf("threshold %g, every %s, hold %s", m.cfg.Threshold, m.cfg.Every, m.cfg.Hold)
 }

@@ -37,7 +37,7 @@ func (c *Camera) Run(ctx context.Context) error {
 	}
 	reconnecting := false
 	for ctx.Err() == nil {
-		if c.isPaused() {
+		if c.Paused() {
 			c.box.clear()
 			c.report(vision.CameraPaused, "paused on request")
 			c.rest(ctx, true, "paused", nil)
@@ -144,7 +144,7 @@ func (c *Camera) attend(ctx context.Context, failing *outage, reconnecting bool)
 			end.err, end.stalled = a.err, isFrozen
 			return end
 		case <-c.control:
-			if !c.isPaused() {
+			if !c.Paused() {
 				continue
 			}
 			cancel()
@@ -208,7 +208,7 @@ func (c *Camera) rest(ctx context.Context, paused bool, idle string, until <-cha
 	c.progress, c.idle = time.Now(), idle
 	c.mu.Unlock()
 	defer c.leave()
-	for c.isPaused() == paused {
+	for c.Paused() == paused {
 		select {
 		case <-until:
 			return

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math"
 	"os"
 	"path/filepath"
 	"sync"
@@ -95,9 +94,6 @@ type camera struct {
 	health   *HealthCheck // nil where none is wanted
 	events   *events.Tracker
 	best     bestPicture
-	// paused and fps are what was commanded last; fps is the bits of a float64.
-	paused atomic.Bool
-	fps    atomic.Uint64
 }
 
 type modelKey struct{ ref, labels string }
@@ -154,6 +150,7 @@ func (a *App) openLink() error {
 		ClockSynced: board.ClockSynced, SinceBoot: board.SinceBoot, Deliveries: link.Deliveries(),
 	}
 	a.openOutbox()
+	a.control = control.New(control.Level(a.cfg.MQTT.Commands), a.commands())
 	var err error
 	a.mqtt, err = mqtt.New(link, mqtt.Options{
 		Device: a.cfg.Device, Log: a.log, OnChange: a.linkChanged,
@@ -183,7 +180,7 @@ func (a *App) openLink() error {
 func (a *App) linkChanged(s mqtt.State) {
 	a.wake()
 	if s.Connected && s.Reconnects == 0 {
-		a.home.wake()
+		wake(a.home.born)
 	}
 }
 
@@ -226,7 +223,6 @@ func (a *App) openCameras() error {
 			return fmt.Errorf("%w: cameras[%d]: %w", ErrModel, i, err)
 		}
 		c := &camera{cfg: cfg, model: m, events: events.New(cfg.Events, cfg.Name, a.runID)}
-		c.fps.Store(math.Float64bits(cfg.FPS))
 		for _, label := range cfg.Events.Strangers(m.Labels) {
 			a.log.Warn("the model has no such label", "camera", cfg.Name, "label", label, "key", fmt.Sprintf("cameras[%d].events", i), "model", m.Name)
 		}
@@ -250,6 +246,16 @@ func (a *App) openCameras() error {
 		// The camera notices by itself what hangs; this is for the case that it doesn't.
 		a.progress.Watch("supervising camera "+cfg.Name, max(cfg.StallAfter, cfg.OpenTimeout)+5*time.Second, c.capture.Progress)
 		a.cameras = append(a.cameras, c)
+	}
+	return nil
+}
+
+// cameraNamed is the camera of a name, or nil.
+func (a *App) cameraNamed(name string) *camera {
+	for _, c := range a.cameras {
+		if c.cfg.Name == name {
+			return c
+		}
 	}
 	return nil
 }
@@ -465,19 +471,18 @@ func (a *App) cameraChanged(s vision.CameraStatus) {
 	a.publish(a.encoder.CameraStatus(s))
 	a.publish(a.encoder.CameraDiagnostics(s))
 	if s.State != vision.CameraOnline { // it shows nothing
-		for _, c := range a.cameras {
-			if c.cfg.Name == s.Camera {
-				a.tellEvents(c.events.Stop(time.Now()))
-			}
-		}
+		a.tellEvents(a.cameraNamed(s.Camera).events.Stop(time.Now()))
 	}
 	a.wake()
 }
 
 // wake has the diagnostics looked through.
-func (a *App) wake() {
+func (a *App) wake() { wake(a.changed) }
+
+// wake sends a signal on a channel with room for one, unless one is there.
+func wake(c chan<- struct{}) {
 	select {
-	case a.changed <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }

@@ -32,7 +32,6 @@ func (a *App) commands() map[string]control.Command {
 
 // subscriptions are the topics that commands come by.
 func (a *App) subscriptions() []mqtt.Subscription {
-	a.control = control.New(control.Level(a.cfg.MQTT.Commands), a.commands())
 	out := a.homeSubscriptions()
 	if len(a.control.Allowed()) > 0 {
 		out = append(out, mqtt.Subscription{Filter: publish.CommandTopic("+"), QoS: 1, Handle: a.command})
@@ -57,16 +56,25 @@ type target struct {
 	Camera string `json:"camera"`
 }
 
+// meant are the cameras that a command without other arguments is about.
+func (a *App) meant(args json.RawMessage) ([]*camera, error) {
+	var t target
+	if err := control.Decode(args, &t); err != nil {
+		return nil, err
+	}
+	return a.targets(t.Camera)
+}
+
 // targets are the cameras of a name, or all.
 func (a *App) targets(name string) ([]*camera, error) {
 	if name == "" {
 		return a.cameras, nil
 	}
+	if c := a.cameraNamed(name); c != nil {
+		return []*camera{c}, nil
+	}
 	var names []string
 	for _, c := range a.cameras {
-		if c.cfg.Name == name {
-			return []*camera{c}, nil
-		}
 		names = append(names, c.cfg.Name)
 	}
 	return nil, fmt.Errorf("there is no camera %q; there are %s", name, strings.Join(names, ", "))
@@ -83,11 +91,7 @@ func (a *App) ping(_ context.Context, args json.RawMessage) (any, error) {
 }
 
 func (a *App) setEnabled(args json.RawMessage, enabled bool) (any, error) {
-	var t target
-	if err := control.Decode(args, &t); err != nil {
-		return nil, err
-	}
-	cameras, err := a.targets(t.Camera)
+	cameras, err := a.meant(args)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +108,6 @@ func (c *camera) enable(enabled bool) {
 	} else {
 		c.capture.Pause()
 	}
-	c.paused.Store(!enabled)
 }
 
 // set changes frame rate and thresholds until the daemon is started anew.
@@ -147,7 +150,6 @@ func (a *App) set(_ context.Context, args json.RawMessage) (any, error) {
 		}
 		if s.FPS != nil {
 			c.capture.SetFPS(*s.FPS)
-			c.fps.Store(math.Float64bits(*s.FPS))
 		}
 		a.tellSettings(c)
 	}
@@ -158,7 +160,7 @@ func (a *App) set(_ context.Context, args json.RawMessage) (any, error) {
 func (a *App) tellSettings(c *camera) {
 	enter, leave := c.events.Thresholds()
 	a.publish(a.encoder.Settings(publish.Settings{
-		Camera: c.cfg.Name, Enabled: !c.paused.Load(), FPS: math.Float64frombits(c.fps.Load()),
+		Camera: c.cfg.Name, Enabled: !c.capture.Paused(), FPS: c.capture.FPS(),
 		Enter: enter, Leave: leave, Model: c.model.Name,
 	}))
 }
@@ -171,11 +173,7 @@ const (
 
 // snapshot publishes the next picture that is classified of each camera that is meant.
 func (a *App) snapshot(ctx context.Context, args json.RawMessage) (any, error) {
-	var t target
-	if err := control.Decode(args, &t); err != nil {
-		return nil, err
-	}
-	cameras, err := a.targets(t.Camera)
+	cameras, err := a.meant(args)
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/glimpsed/glimpsed/infer"
@@ -41,8 +40,7 @@ type HealthCheck struct {
 	label string    // the newest opinion, Run's
 	since time.Time // when it became that
 
-	mu    sync.Mutex
-	fault string // why the last check came to nothing, guarded by mu
+	fault fault // why the newest check came to nothing
 }
 
 // start makes h ready to use.
@@ -82,8 +80,8 @@ func (h *HealthCheck) Run(ctx context.Context) error {
 			h.stage.Begin()
 			top, _, err := h.labels.Run(nil)
 			h.stage.End()
+			h.setFault(err) // before Offer may have another
 			h.free <- struct{}{}
-			h.setFault(err)
 			if err == nil && len(top) > 0 {
 				h.tell(at, top)
 			}
@@ -103,19 +101,12 @@ func (h *HealthCheck) tell(at time.Time, top []vision.Classification) {
 
 // setFault keeps why a check failed, and logs it when it begins, changes and ends.
 func (h *HealthCheck) setFault(err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	was := h.fault
-	h.fault = ""
-	if err != nil {
-		h.fault = err.Error()
-	}
-	switch {
-	case h.fault == was:
+	if !h.fault.note(err) {
 		return
-	case h.fault == "":
+	}
+	if err == nil {
 		h.log.Info("health is checked again", "camera", h.camera)
-	default:
+	} else {
 		h.log.Error("health could not be checked", "camera", h.camera, "error", err)
 	}
 	h.onFault()
@@ -126,7 +117,5 @@ func (h *HealthCheck) Fault() string {
 	if h == nil {
 		return ""
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.fault
+	return h.fault.String()
 }

@@ -24,13 +24,6 @@ type home struct {
 
 func newHome() home { return home{previous: make(chan []byte, 1), born: make(chan struct{}, 1)} }
 
-func (h *home) wake() {
-	select {
-	case h.born <- struct{}{}:
-	default:
-	}
-}
-
 // homeSubscriptions are for Home Assistant's birth, and for what an earlier run told it.
 func (a *App) homeSubscriptions() []mqtt.Subscription {
 	cfg := a.cfg.HomeAssistant
@@ -49,7 +42,7 @@ func (a *App) homeSubscriptions() []mqtt.Subscription {
 	for _, topic := range cfg.BirthTopics() {
 		out = append(out, mqtt.Subscription{Filter: topic, Whole: true, QoS: 1, Handle: func(m mqtt.Received) {
 			if string(m.Payload) == homeassistant.Birth && !m.Retained {
-				a.home.wake()
+				wake(a.home.born)
 			}
 		}})
 	}

@@ -48,7 +48,8 @@ type Pipeline struct {
 	classified uint64                     // guarded by mu
 	still      uint64                     // held back by motion, guarded by mu
 	latencies  [len(stageNames)]Latencies // guarded by mu
-	fault      string                     // why the last frame could not be classified, guarded by mu
+
+	fault fault // why the newest frame could not be classified
 }
 
 // stageNames are the parts of a Timing, in the order a frame passes them.
@@ -167,17 +168,10 @@ func (p *Pipeline) stats() publish.CameraStats {
 
 // setFault keeps why classifying fails, and logs it when it begins, changes and ends.
 func (p *Pipeline) setFault(err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	was := p.fault
-	p.fault = ""
-	if err != nil {
-		p.fault = err.Error()
-	}
-	if p.fault == was {
+	if !p.fault.note(err) {
 		return
 	}
-	if p.fault == "" {
+	if err == nil {
 		p.log.Info("frames are classified again", "camera", p.camera)
 	} else {
 		p.log.Error("a frame could not be classified", "camera", p.camera, "error", err)
@@ -186,8 +180,4 @@ func (p *Pipeline) setFault(err error) {
 }
 
 // Fault says why the newest frame could not be classified, or "".
-func (p *Pipeline) Fault() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.fault
-}
+func (p *Pipeline) Fault() string { return p.fault.String() }

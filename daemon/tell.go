@@ -58,14 +58,15 @@ func (a *App) tellDiagnostics(ctx context.Context) {
 // problems are what is wrong now, a sentence each, sorted.
 func (a *App) problems() []string {
 	var out []string
-	if s := a.mqtt.State(); !s.Connected && s.Reason != "" {
-		out = append(out, "broker: "+s.Reason)
+	link := a.mqtt.State()
+	if !link.Connected && link.Reason != "" {
+		out = append(out, "broker: "+link.Reason)
 	}
-	if id := a.mqtt.State().Contested; id != "" {
+	if id := link.Contested; id != "" {
 		out = append(out, fmt.Sprintf("broker: another client uses the client id %s, as copied SD cards do: "+
 			"give each machine its own /etc/machine-id, or set mqtt.client_id", id))
 	}
-	if reason := a.mqtt.State().Unreadable; reason != "" {
+	if reason := link.Unreadable; reason != "" {
 		out = append(out, "broker: "+reason)
 	}
 	if a.noOutbox != "" {

@@ -119,6 +119,9 @@ func (c Config) Validate(path string) error {
 
 // Strangers are the labels in the configuration that no model's label matches.
 func (c Config) Strangers(labels []string) []string {
+	if len(c.Groups)+len(c.Allow)+len(c.Ignore) == 0 {
+		return nil
+	}
 	known := map[string]bool{}
 	for _, l := range labels {
 		for _, name := range names(l) {

@@ -45,14 +45,15 @@ func (e *Encoder) message(topic string, k Kind, payload []byte) Message {
 // Result is the message of one classified frame. r is kept in the message and
 // must not be changed afterwards.
 func (e *Encoder) Result(r *vision.Result) Message {
-	m := e.message(CameraTopic(r.Camera, KindResult), KindResult, e.appendResult(make([]byte, 0, resultSize), r))
-	m.Result, m.Clock = r, e.clock(r.CapturedAt)
+	synced := e.clockSynced()
+	m := e.message(CameraTopic(r.Camera, KindResult), KindResult, e.appendResult(make([]byte, 0, resultSize), r, synced))
+	m.Result, m.Clock = r, e.clock(r.CapturedAt, synced)
 	return m
 }
 
-// clock is the Clock of a message about a picture taken at at.
-func (e *Encoder) clock(at time.Time) Clock {
-	if e.SinceBoot == nil || e.clockSynced() {
+// clock is the Clock of a message about a picture taken at at; synced is what its payload says.
+func (e *Encoder) clock(at time.Time, synced bool) Clock {
+	if e.SinceBoot == nil || synced {
 		return Clock{}
 	}
 	return Clock{Unsynced: true, BootID: e.BootID, SinceBoot: e.SinceBoot() - time.Since(at)}
@@ -60,7 +61,7 @@ func (e *Encoder) clock(at time.Time) Clock {
 
 // State is the message of what a camera shows, steady over single results.
 func (e *Encoder) State(s vision.State) Message {
-	return e.message(CameraTopic(s.Camera, KindState), KindState, marshal(statePayload{
+	return e.message(CameraTopic(s.Camera, KindState), KindState, Marshal(statePayload{
 		Schema: Schema, Device: e.Device, Camera: s.Camera, RunID: e.RunID,
 		Label: s.Label, Score: round(s.Score, scoreUnit), Since: timestamp(s.Since), ClockSynced: e.clockSynced(),
 	}))
@@ -68,12 +69,13 @@ func (e *Encoder) State(s vision.State) Message {
 
 // Event is the message of news of an event.
 func (e *Encoder) Event(v vision.Event) Message {
-	m := e.message(CameraTopic(v.Camera, KindEvent), KindEvent, marshal(eventPayload{
+	synced := e.clockSynced()
+	m := e.message(CameraTopic(v.Camera, KindEvent), KindEvent, Marshal(eventPayload{
 		Schema: Schema, Device: e.Device, Camera: v.Camera, RunID: e.RunID, ID: v.ID, Type: string(v.Type),
-		CapturedAt: timestamp(v.CapturedAt), ClockSynced: e.clockSynced(),
+		CapturedAt: timestamp(v.CapturedAt), ClockSynced: synced,
 		Label: v.Label, Score: round(v.Score, scoreUnit), BestScore: round(v.Best, scoreUnit), DurationS: round(v.Duration.Seconds(), 1000),
 	}))
-	m.Clock = e.clock(v.CapturedAt)
+	m.Clock = e.clock(v.CapturedAt, synced)
 	return m
 }
 
@@ -84,7 +86,7 @@ func (e *Encoder) CameraStatus(s vision.CameraStatus) Message {
 
 // CameraDiagnostics is the message of a camera's state with its reason and counters.
 func (e *Encoder) CameraDiagnostics(s vision.CameraStatus) Message {
-	return e.message(CameraTopic(s.Camera, KindDiagnostics), KindDiagnostics, marshal(cameraDiagnostics{
+	return e.message(CameraTopic(s.Camera, KindDiagnostics), KindDiagnostics, Marshal(cameraDiagnostics{
 		Schema: Schema, Device: e.Device, Camera: s.Camera, RunID: e.RunID,
 		State: string(s.State), Reason: s.Reason, Since: timestamp(s.Since), Source: s.Source,
 		Frames: s.Frames, Dropped: s.Dropped, Stale: s.Stale,
@@ -104,7 +106,7 @@ func (e *Encoder) Health(h Health) Message {
 	for i, c := range h.Top {
 		p.Top[i] = classification{c.Label, c.Index, score(c.Score)}
 	}
-	return e.message(CameraTopic(h.Camera, KindHealth), KindHealth, marshal(p))
+	return e.message(CameraTopic(h.Camera, KindHealth), KindHealth, Marshal(p))
 }
 
 func score(s float32) float64 { return round(float64(s), scoreUnit) }
@@ -121,7 +123,7 @@ func (e *Encoder) Diagnostics(d Diagnostics) Message {
 	for i, w := range d.Problems {
 		p.Problems[i] = problem{w.What, timestamp(w.Since)}
 	}
-	return e.message(string(KindDiagnostics), KindDiagnostics, marshal(p))
+	return e.message(string(KindDiagnostics), KindDiagnostics, Marshal(p))
 }
 
 // Stats is the message of the device's numbers.
@@ -142,12 +144,12 @@ func (e *Encoder) Stats(s Stats) Message {
 			FPS:   round(c.FPS, 100), Results: c.Results, Dropped: c.Dropped, Stale: c.Stale, Still: c.Still, Latency: latency,
 		}
 	}
-	return e.message(string(KindStats), KindStats, marshal(p))
+	return e.message(string(KindStats), KindStats, Marshal(p))
 }
 
 // Settings is the message of what can be changed on a camera while it runs.
 func (e *Encoder) Settings(s Settings) Message {
-	return e.message(CameraTopic(s.Camera, KindSettings), KindSettings, marshal(settingsPayload{
+	return e.message(CameraTopic(s.Camera, KindSettings), KindSettings, Marshal(settingsPayload{
 		Schema: Schema, Device: e.Device, Camera: s.Camera, Enabled: s.Enabled, FPS: round(s.FPS, 1000),
 		Enter: round(s.Enter, scoreUnit), Leave: round(s.Leave, scoreUnit), Model: s.Model,
 	}))
@@ -163,9 +165,9 @@ func (e *Encoder) Reply(command string, answer []byte) Message {
 	return e.message(CommandTopic(command)+"/"+string(KindReply), KindReply, answer)
 }
 
-// marshal encodes payloads of this package, whose types always can be. Unlike
+// Marshal encodes payloads whose types always can be, or it panics. Unlike
 // json.Marshal it leaves <, > and & as they are: reasons are read by people.
-func marshal(v any) []byte {
+func Marshal(v any) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)

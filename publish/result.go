@@ -16,7 +16,7 @@ const scoreUnit = 10000
 
 // appendResult appends r as JSON. It is written out by hand because it runs once
 // a frame: encoding/json takes several times as long.
-func (e *Encoder) appendResult(b []byte, r *vision.Result) []byte {
+func (e *Encoder) appendResult(b []byte, r *vision.Result, synced bool) []byte {
 	b = append(b, `{"schema":`...)
 	b = strconv.AppendInt(b, Schema, 10)
 	b = appendString(append(b, `,"device":`...), e.Device)
@@ -27,7 +27,7 @@ func (e *Encoder) appendResult(b []byte, r *vision.Result) []byte {
 	b = append(b, `,"captured_at":"`...)
 	b = r.CapturedAt.UTC().AppendFormat(b, timeLayout)
 	b = append(b, `","clock_synced":`...)
-	b = strconv.AppendBool(b, e.clockSynced())
+	b = strconv.AppendBool(b, synced)
 	b = appendString(append(b, `,"model":{"name":`...), r.Model.Name)
 	b = appendString(append(b, `,"sha256":`...), r.Model.SHA256)
 	b = appendString(append(b, `,"runtime":`...), r.Model.Runtime)

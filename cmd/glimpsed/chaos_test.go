@@ -111,12 +111,7 @@ func newChaos(t *testing.T, m tiny, mode string, mosquitto bool, rng *rand.Rand)
 // startDurableMosquitto runs a broker that keeps its queues over a restart.
 func startDurableMosquitto(t *testing.T, address string) (restart func()) {
 	t.Helper()
-	bin, err := exec.LookPath("mosquitto")
-	if err != nil {
-		if bin = "/usr/sbin/mosquitto"; !exists(bin) {
-			t.Skip("needs mosquitto: run `make test`, or apt-get install mosquitto")
-		}
-	}
+	bin := mosquitto(t)
 	dir := t.TempDir()
 	conf := filepath.Join(dir, "mosquitto.conf")
 	_, port, _ := strings.Cut(address, ":")

@@ -205,8 +205,8 @@ func (s *subscriber) last(t *testing.T, topic, want string) {
 	})
 }
 
-// startMosquitto runs Debian's broker until the test's end; port 0 is a free one.
-func startMosquitto(t *testing.T, port int) (url string, stop func()) {
+// mosquitto is the path of Debian's broker.
+func mosquitto(t *testing.T) string {
 	t.Helper()
 	bin, err := exec.LookPath("mosquitto")
 	if err != nil {
@@ -214,6 +214,13 @@ func startMosquitto(t *testing.T, port int) (url string, stop func()) {
 			t.Skip("needs mosquitto: run `make test`, or apt-get install mosquitto")
 		}
 	}
+	return bin
+}
+
+// startMosquitto runs Debian's broker until the test's end; port 0 is a free one.
+func startMosquitto(t *testing.T, port int) (url string, stop func()) {
+	t.Helper()
+	bin := mosquitto(t)
 	if port == 0 {
 		port = freePort(t)
 	}

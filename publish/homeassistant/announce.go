@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/glimpsed/glimpsed/publish"
 )
 
 // Pause is how long to wait between two messages on the discovery topic: Home Assistant drops the rest of a message
@@ -57,7 +59,7 @@ func compare(previous, next []byte) (kept, gone map[string]json.RawMessage, err 
 func removals(gone map[string]json.RawMessage) map[string]json.RawMessage {
 	out := map[string]json.RawMessage{}
 	for key, c := range gone {
-		out[key] = marshal(map[string]string{"p": platform(c)})
+		out[key] = publish.Marshal(map[string]string{"p": platform(c)})
 	}
 	return out
 }
@@ -73,8 +75,8 @@ func with(next []byte, kept, others map[string]json.RawMessage) []byte {
 		both = map[string]json.RawMessage{}
 	}
 	maps.Copy(both, others)
-	m["cmps"] = marshal(both)
-	return marshal(m)
+	m["cmps"] = publish.Marshal(both)
+	return publish.Marshal(m)
 }
 
 // components are those of a discovery message, under the long or the short key.

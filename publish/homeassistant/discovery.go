@@ -6,9 +6,6 @@
 package homeassistant
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
 	"net/url"
 	"slices"
 
@@ -97,7 +94,7 @@ func Discovery(d Device) []byte {
 			m.Components[e.key] = d.identify(e)
 		}
 	}
-	return marshal(m)
+	return publish.Marshal(m)
 }
 
 // entity is a component with its key, which is unique within its camera or the device. A key
@@ -148,15 +145,4 @@ func (d Device) url() string {
 		return ""
 	}
 	return d.URL
-}
-
-// marshal encodes what always can be; templates stay readable.
-func marshal(v any) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		panic(fmt.Sprintf("encoding a %T: %v", v, err))
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }

@@ -140,7 +140,7 @@ func (p *Publisher) ClientID() string { return p.clientID }
 // error once the broker has acknowledged m (QoS 1 and 2) or m was written to the
 // connection (QoS 0), else with ErrKept, ErrSuperseded, ErrDropped or ErrClosed.
 func (p *Publisher) Publish(_ context.Context, m publish.Message) (publish.Ack, error) {
-	i := &item{topic: p.topic(m), message: m, done: make(chan struct{})}
+	i := &item{topic: p.whole(m.Topic, m.Whole), message: m, done: make(chan struct{})}
 	if err := checkMessage(i.topic, m); err != nil {
 		return nil, err
 	}
@@ -160,12 +160,12 @@ func (p *Publisher) Publish(_ context.Context, m publish.Message) (publish.Ack, 
 	return i, nil
 }
 
-// topic is the whole topic of a message.
-func (p *Publisher) topic(m publish.Message) string {
-	if m.Whole {
-		return m.Topic
+// whole is a whole topic or filter; one that isn't is below Root.
+func (p *Publisher) whole(topic string, isWhole bool) string {
+	if isWhole {
+		return topic
 	}
-	return p.root + "/" + m.Topic
+	return p.root + "/" + topic
 }
 
 func checkMessage(topic string, m publish.Message) error {
@@ -388,7 +388,7 @@ func (p *Publisher) take() (i *item, closing bool) {
 	if !ok {
 		return nil, false
 	}
-	i = &item{topic: p.topic(m), message: m, id: id, done: make(chan struct{})}
+	i = &item{topic: p.whole(m.Topic, m.Whole), message: m, id: id, done: make(chan struct{})}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.backlog.taken(i)

@@ -35,14 +35,6 @@ type delivery struct {
 	message Received
 }
 
-// filter is the whole topic filter.
-func (p *Publisher) filter(s Subscription) string {
-	if s.Whole {
-		return s.Filter
-	}
-	return p.root + "/" + s.Filter
-}
-
 // deliver runs the handlers until Run ends.
 func (p *Publisher) deliver() {
 	for {
@@ -66,7 +58,7 @@ func (s *session) subscribe() {
 	}
 	var all []asked
 	for _, sub := range s.p.subscriptions {
-		filter := s.p.filter(sub)
+		filter := s.p.whole(sub.Filter, sub.Whole)
 		token := s.client.Subscribe(filter, sub.QoS, func(_ paho.Client, m paho.Message) {
 			select {
 			case s.p.received <- delivery{sub.Handle, Received{m.Topic(), m.Payload(), m.Retained()}}:

@@ -52,11 +52,7 @@ func writeBoots(dir string, b boots) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(dir, bootsName)
-	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
+	return replaceFile(filepath.Join(dir, bootsName), data)
 }
 
 // noteBoot notes when this boot was as soon as that is known; true means that it is news. It needs mu.

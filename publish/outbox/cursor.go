@@ -25,8 +25,12 @@ func writeCursor(dir string, next uint64, settled *ids) error {
 		}
 		return b
 	})
-	path := filepath.Join(dir, cursorName)
-	if err := os.WriteFile(path+".new", b, 0o600); err != nil {
+	return replaceFile(filepath.Join(dir, cursorName), b)
+}
+
+// replaceFile writes a file as a whole, or not at all while the machine runs; it isn't synced.
+func replaceFile(path string, data []byte) error {
+	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
 		return err
 	}
 	return os.Rename(path+".new", path)

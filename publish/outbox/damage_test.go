@@ -150,7 +150,7 @@ func TestDamagedCursor(t *testing.T) {
 				b.Done(id)
 			}
 			b.Close()
-			if err := hurt(cursorPath(dir)); err != nil {
+			if err := hurt(filepath.Join(dir, cursorName)); err != nil {
 				t.Fatal(err)
 			}
 			wantRest(t, open(t, Options{Dir: dir, Sync: time.Hour}), count(1, 5))

@@ -12,7 +12,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"slices"
 	"sort"
 	"sync"
@@ -170,7 +169,7 @@ func (b *Outbox) load() error {
 	b.next = max(next, 1)
 	settled.add(id, b.next-1)
 	b.written, b.settled, b.lost, b.unsaved = b.next-1, settled, lost, true
-	b.collect()
+	b.collect(1, b.next)
 	if n := b.pending(); n > 0 || lost > 0 {
 		b.log.Info("outbox: messages of an earlier run are waiting", "messages", n, "folder", b.opts.Dir)
 	}
@@ -279,9 +278,14 @@ func (b *Outbox) read(id uint64) (e entry, last uint64, ok bool) {
 	return e, id, err == nil
 }
 
+// segmentFrom is the place of the first segment that ends with id or later.
+func (b *Outbox) segmentFrom(id uint64) int {
+	return sort.Search(len(b.segments), func(i int) bool { return b.segments[i].last >= id })
+}
+
 // segmentOf is the segment that an id was written to, or nil.
 func (b *Outbox) segmentOf(id uint64) *segment {
-	i := sort.Search(len(b.segments), func(i int) bool { return b.segments[i].last >= id })
+	i := b.segmentFrom(id)
 	if i < len(b.segments) && b.segments[i].first <= id {
 		return b.segments[i]
 	}
@@ -300,7 +304,7 @@ func (b *Outbox) Done(id uint64) {
 		return
 	}
 	b.unsaved = true
-	b.collect()
+	b.collect(id, id)
 	if b.pending() == 0 {
 		b.poke()
 	}
@@ -329,13 +333,6 @@ func (b *Outbox) State() State {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return State{Pending: b.pending(), Bytes: b.size(), Lost: b.lost, Fault: b.fault, Since: b.since}
-}
-
-// Ready says that Next may have a message.
-func (b *Outbox) Ready() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.free(b.cursor) < b.next
 }
 
 // Close writes what was appended. Messages that aren't settled are there for the next Open.
@@ -402,7 +399,7 @@ func (b *Outbox) lose(first, last uint64) {
 		}
 	}
 	b.unsaved = true
-	b.collect()
+	b.collect(first, last)
 }
 
 // bound gives up the oldest messages until the bounds hold.
@@ -424,15 +421,17 @@ func (b *Outbox) bound() {
 	}
 }
 
-// collect takes out the segments that are settled as a whole.
-func (b *Outbox) collect() {
-	b.segments = slices.DeleteFunc(b.segments, func(s *segment) bool {
+// collect takes out the segments with ids from first to last that are settled as a whole.
+func (b *Outbox) collect(first, last uint64) {
+	for i := b.segmentFrom(first); i < len(b.segments) && b.segments[i].first <= last; {
+		s := b.segments[i]
 		if !b.settled.covers(s.first, s.last) {
-			return false
+			i++
+			continue
 		}
 		b.garbage = append(b.garbage, s.path)
-		return true
-	})
+		b.segments = slices.Delete(b.segments, i, i+1)
+	}
 }
 
 func (b *Outbox) poke() {
@@ -469,6 +468,3 @@ func (b *Outbox) unlock() error {
 	b.dir = nil
 	return err
 }
-
-// cursorPath is for tests of damage.
-func cursorPath(dir string) string { return filepath.Join(dir, cursorName) }

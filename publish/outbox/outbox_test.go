@@ -162,7 +162,7 @@ func TestHeldMessagesAreNotHandedOut(t *testing.T) {
 	add(t, b, 3, 3)
 	b.Done(first)
 	wantRest(t, b, []int{3})
-	if b.Ready() {
+	if _, _, ok := b.Next(); ok {
 		t.Error("a held message is none for Next")
 	}
 	b.Close()

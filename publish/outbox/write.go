@@ -159,7 +159,7 @@ func (b *Outbox) retire() {
 	defer b.mu.Unlock()
 	if b.active.last >= b.active.first {
 		b.segments = append(b.segments, b.active)
-		b.collect()
+		b.collect(b.active.first, b.active.last)
 	} else {
 		b.garbage = append(b.garbage, b.active.path)
 	}

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/glimpsed/glimpsed/publish"
+	"github.com/glimpsed/glimpsed/vision"
 )
 
 // Config is one server that is told of events.
@@ -37,10 +38,10 @@ type Config struct {
 
 // DefaultConfig posts what begins and ends.
 func DefaultConfig() Config {
-	return Config{Types: []string{"start", "end"}, Timeout: 10 * time.Second, GiveUp: 10 * time.Minute}
+	return Config{Types: []string{string(vision.EventStart), string(vision.EventEnd)}, Timeout: 10 * time.Second, GiveUp: 10 * time.Minute}
 }
 
-var types = []string{"start", "update", "end"}
+var types = []string{string(vision.EventStart), string(vision.EventUpdate), string(vision.EventEnd)}
 
 // Validate returns one error for each key that can't be used, under path.
 func (c Config) Validate(path string) error {
@@ -87,7 +88,6 @@ type Publisher struct {
 	waiting []publish.Message // guarded by mu, oldest first
 	lost    uint64            // guarded by mu
 	fault   string            // why the last attempt failed, guarded by mu
-	closing bool              // guarded by mu
 }
 
 // New makes a publisher of a valid Config; Run posts what Publish takes.
@@ -153,9 +153,6 @@ func (p *Publisher) Fault() string {
 
 // Close waits until everything was posted, for as long as ctx allows.
 func (p *Publisher) Close(ctx context.Context) error {
-	p.mu.Lock()
-	p.closing = true
-	p.mu.Unlock()
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
 	for {

@@ -246,13 +246,13 @@ def balance_classes(model, pictures, seed, count, device):
 
     optimizer.step(closure)
     shift = (shift - shift.mean()).detach()
-    for name, before, after in zip(degrade.LABELS, confusion_rate(logits, labels), confusion_rate(logits + shift, labels)):
+    for name, before, after in zip(degrade.LABELS, recognised(logits, labels), recognised(logits + shift, labels)):
         print(f"  {name:13} right {before:.2f}, balanced {after:.2f}", flush=True)
     with torch.no_grad():
         model.fc.bias += shift.to(device)
 
 
-def confusion_rate(logits, labels):
+def recognised(logits, labels):
     """Share of each class that is recognised."""
     right = logits.argmax(1) == labels
     return [right[labels == i].float().mean().item() for i in range(logits.shape[1])]
