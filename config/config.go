@@ -40,12 +40,15 @@ type Config struct {
 	HomeAssistant homeassistant.Config
 	Web           Web
 	Stats         Stats
+	Reload        Reload
 	Log           Log
 }
 
 // Camera is one camera: how its pictures are captured and what classifies them.
 type Camera struct {
 	capture.Config `mapstructure:",squash"`
+	// Enabled cameras are looked through from the start; others wait for a command.
+	Enabled bool
 	// Crop overrides the model's own; empty leaves it.
 	Crop   vision.Crop
 	Events events.Config
@@ -116,6 +119,12 @@ type Stats struct {
 	Every time.Duration
 }
 
+// Reload is when a changed configuration is taken on.
+type Reload struct {
+	// Watch has it taken on as soon as the file changes, not only when asked.
+	Watch bool
+}
+
 // Log is how the daemon logs.
 type Log struct {
 	// Level is "debug", "info", "warn" or "error".
@@ -149,7 +158,7 @@ func defaultOutbox() Outbox {
 
 // defaultCamera is what a camera in the file starts from; it has no name.
 func defaultCamera() Camera {
-	cam := Camera{Config: capture.DefaultConfig(), Events: events.DefaultConfig()}
+	cam := Camera{Config: capture.DefaultConfig(), Enabled: true, Events: events.DefaultConfig()}
 	cam.Name = ""
 	return cam
 }

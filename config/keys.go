@@ -108,6 +108,9 @@ func table(runtimes []string) []key {
 		{name: "stats", doc: "numbers about the daemon itself, on the topic stats", keys: []key{
 			{name: "every", bounds: between(1, year), doc: "how often"},
 		}},
+		{name: "reload", doc: "taking on a changed configuration without a restart, as `glimpsed config reload` and SIGHUP do", keys: []key{
+			{name: "watch", doc: "do so whenever a file of it has changed"},
+		}},
 		{name: "log", doc: "what is logged, to stderr", keys: []key{
 			{name: "level", enum: []any{"debug", "info", "warn", "error"}, doc: "{enum}"},
 			{name: "format", enum: []any{"auto", "text", "json"}, doc: "{enum}; auto: text, without times under systemd's journal"},
@@ -120,6 +123,7 @@ func cameraKeys() []key {
 		{name: "name", pattern: topicLevel, required: true, doc: "a level of its topics: letters, digits, - and _"},
 		{name: "source", url: true, doc: "auto (the first usable camera), /dev/video0, libcamera:, rtsp://, http://, a video file, a folder or glob of pictures, " +
 			"gstreamer:PIPELINE or pattern: (a test card)"},
+		{name: "enabled", doc: "looked through from the start; false: when the command resume says so"},
 		{name: "fps", bounds: atLeast(0), doc: "classifications a second at most; 0: as fast as possible"},
 		{name: "width", bounds: between(0, 16384), doc: "pixels asked of a V4L2 camera; 0: its default"},
 		{name: "height", bounds: between(0, 16384)},
@@ -203,7 +207,7 @@ func mqttKeys(kinds []string) []key {
 			{name: "max_age", bounds: between(1, 10*year), doc: "older messages are given up"},
 			{name: "sync", bounds: between(0, 3600), doc: "time between writes to the disk, which a power cut can cost; 0s: each message at once"},
 		}},
-		{name: "commands", enum: []any{"off", "safe", "all"}, doc: "what may be commanded over MQTT: {enum}; safe: ping, pause, resume, set (frame rate, thresholds) and snapshot"},
+		{name: "commands", enum: []any{"off", "safe", "all"}, doc: "what may be commanded over MQTT: {enum}; safe: ping, pause, resume, set (frame rate, thresholds) and snapshot; all: model, reload and restart too"},
 	}
 }
 

@@ -35,6 +35,9 @@ type Options struct {
 	// Runtimes are the names that infer.runtime may have besides "auto"; nil: litert.
 	Runtimes []string
 
+	// alone leaves out environment, flags and overrides.
+	alone bool
+
 	// hostname and readFile stand for the machine in tests.
 	hostname func() (string, error)
 	readFile func(name string) ([]byte, error)
@@ -60,11 +63,13 @@ func Load(opts Options) (*Loaded, error) {
 	l := &loader{opts: opts, root: newSpec(opts.Runtimes), env: lookup(opts.Env)}
 	l.tree = valueOf(l.root, reflect.ValueOf(Defaults()))
 	l.file()
-	settings := environment(l.root, opts.Env, &l.found)
-	given := flags(l.root, opts.Flags, &l.found)
-	l.overrides(settings, given)
-	l.tree = apply(l.root, l.tree, settings, &l.found)
-	l.tree = apply(l.root, l.tree, given, &l.found)
+	if !opts.alone {
+		settings := environment(l.root, opts.Env, &l.found)
+		given := flags(l.root, opts.Flags, &l.found)
+		l.overrides(settings, given)
+		l.tree = apply(l.root, l.tree, settings, &l.found)
+		l.tree = apply(l.root, l.tree, given, &l.found)
+	}
 	if l.unread {
 		// What the rules would say of the rest could be right with the file.
 		l.found.sort()
@@ -86,6 +91,25 @@ func Load(opts Options) (*Loaded, error) {
 	notices := slices.Concat(l.notices, l.inlineSecrets(), unbuilt(l.tree))
 	notices.sort()
 	return &Loaded{Config: cfg, File: l.mainFile, Files: l.files, Notices: notices, tree: l.tree}, nil
+}
+
+// Watched are the files whose change may change the configuration, those included that may come to be.
+func (l *Loaded) Watched() []string {
+	main := l.File
+	if main == "" {
+		main = DefaultFile
+	}
+	return []string{main, filepath.Join(l.Config.StateDir, OverridesFile)}
+}
+
+// Problem is what is wrong with a configuration, in one line: that of Findings is the first of them and how many
+// more there are.
+func Problem(err error) string {
+	var f Findings
+	if !errors.As(err, &f) || len(f) < 2 {
+		return err.Error()
+	}
+	return fmt.Sprintf("%s (and %d more: `glimpsed config check`)", f[0], len(f)-1)
 }
 
 // Origin says where the value at key comes from; for a section, the strongest of its keys.

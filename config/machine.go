@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -64,6 +65,15 @@ func stateDir(env map[string]string) (dir, how string) {
 	return userStateDir(env), "the user's own"
 }
 
+// modified is when a file was written.
+func modified(name string) (time.Time, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return info.ModTime(), nil
+}
+
 // userStateDir is where the XDG base directory specification puts state.
 func userStateDir(env map[string]string) string {
 	if dir := env["XDG_STATE_HOME"]; filepath.IsAbs(dir) {
@@ -79,8 +89,9 @@ func userStateDir(env map[string]string) string {
 func (l *loader) secrets(cfg *Config) {
 	if tls := l.tree.fields["mqtt"].fields["tls"]; tls != nil {
 		for key, file := range map[string]*string{"ca_file": &cfg.MQTT.TLS.CAFile, "cert_file": &cfg.MQTT.TLS.CertFile, "key_file": &cfg.MQTT.TLS.KeyFile} {
-			if *file != "" {
-				*file = l.secretPath(*file, tls.fields[key].origin)
+			if f := tls.fields[key]; *file != "" {
+				*file = l.secretPath(*file, f.origin)
+				tls.fields[key] = &value{node: f.node, leaf: *file, origin: f.origin}
 			}
 		}
 	}
@@ -111,6 +122,7 @@ func (l *loader) secret(path string, section *value, name string, password *stri
 	}
 	*password = content
 	fields[name] = &value{node: fields[name].node, leaf: content, origin: at}
+	fields[name+"_file"] = &value{node: fields[name+"_file"].node, leaf: l.secretPath(file, at), origin: at}
 }
 
 // secretPath is where a file with a secret is. A relative name is a systemd credential, or

@@ -60,6 +60,8 @@ type emitter struct {
 	w *bufio.Writer
 	// documented puts the keys' docs in the comments; else they hold the origins.
 	documented bool
+	// clear leaves out comments, masks nothing, and leaves out secrets that a file holds.
+	clear bool
 }
 
 // write keeps its error for Flush, as bufio.Writer does.
@@ -73,7 +75,7 @@ func (e *emitter) section(v *value, indent, first string) {
 	}
 	for _, c := range v.node.children {
 		f := v.fields[c.name]
-		if f == nil {
+		if f == nil || e.clear && v.secretElsewhere(c) {
 			continue
 		}
 		if e.documented && v.node.name == "" {
@@ -88,11 +90,11 @@ func (e *emitter) entry(f *value, lead, indent string) {
 	name := lead + f.node.name + ":"
 	switch {
 	case f.node.isLeaf():
-		e.line(name+" "+scalar(f), f, indent)
+		e.line(name+" "+e.scalar(f), f, indent)
 	case f.node.oneOrMore() && len(f.items) < 2:
 		one := `""`
 		if len(f.items) == 1 {
-			one = scalar(f.items[0])
+			one = e.scalar(f.items[0])
 		}
 		e.line(name+" "+one, f, indent)
 	case f.node.kind == list && len(f.items) == 0:
@@ -100,7 +102,7 @@ func (e *emitter) entry(f *value, lead, indent string) {
 	case f.node.kind == list && f.node.elem.kind != section:
 		e.line(name, f, indent)
 		for _, item := range f.items {
-			e.line(indent+"  - "+flow(item), item, indent)
+			e.line(indent+"  - "+e.flow(item), item, indent)
 		}
 	case f.node.kind == list:
 		e.heading(name, f, indent)
@@ -126,6 +128,10 @@ func (e *emitter) heading(line string, v *value, indent string) {
 
 // line writes one line with its comment, beside it where there is room.
 func (e *emitter) line(line string, v *value, indent string) {
+	if e.clear {
+		e.write(line + "\n")
+		return
+	}
 	if !e.documented {
 		origin := v.source()
 		fmt.Fprintf(e.w, "%s  # %s\n", line, printable(origin.String()))
@@ -166,21 +172,31 @@ func printable(s string) string {
 	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
 }
 
+// secretElsewhere says that v's secret c is in the file that v names.
+func (v *value) secretElsewhere(c *node) bool {
+	file := v.fields[c.name+"_file"]
+	return c.secret && file != nil && file.leaf != ""
+}
+
 // flow writes a list in one line.
-func flow(v *value) string {
+func (e *emitter) flow(v *value) string {
 	if v.node.kind != list {
-		return scalar(v)
+		return e.scalar(v)
 	}
 	parts := make([]string, len(v.items))
 	for i, item := range v.items {
-		parts[i] = flow(item)
+		parts[i] = e.flow(item)
 	}
 	return "[" + strings.Join(parts, ", ") + "]"
 }
 
-// scalar writes a leaf, masked, so that YAML reads the same again.
-func scalar(v *value) string {
-	switch leaf := v.masked().(type) {
+// scalar writes a leaf so that YAML reads the same again.
+func (e *emitter) scalar(v *value) string {
+	shown := v.masked()
+	if e.clear {
+		shown = v.leaf
+	}
+	switch leaf := shown.(type) {
 	case string:
 		out, err := yaml.Marshal(leaf)
 		if s := strings.TrimSuffix(string(out), "\n"); err == nil && !strings.ContainsAny(s, "\n#") {

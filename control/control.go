@@ -13,6 +13,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -46,21 +47,30 @@ type Command struct {
 
 // Controller carries out commands, one at a time.
 type Controller struct {
-	level    Level
+	level    atomic.Value // a Level
 	commands map[string]Command
 	busy     chan struct{} // has room for the one that runs
 }
 
 // New makes a controller.
 func New(level Level, commands map[string]Command) *Controller {
-	return &Controller{level: level, commands: commands, busy: make(chan struct{}, 1)}
+	c := &Controller{commands: commands, busy: make(chan struct{}, 1)}
+	c.SetLevel(level)
+	return c
 }
+
+// Level says which commands are allowed now.
+func (c *Controller) Level() Level { return c.level.Load().(Level) }
+
+// SetLevel changes that.
+func (c *Controller) SetLevel(level Level) { c.level.Store(level) }
 
 // Allowed are the names of the commands that are allowed, sorted.
 func (c *Controller) Allowed() []string {
 	var out []string
+	level := c.Level()
 	for _, name := range slices.Sorted(maps.Keys(c.commands)) {
-		if c.level == All || c.level == Safe && c.commands[name].Safe {
+		if level == All || level == Safe && c.commands[name].Safe {
 			out = append(out, name)
 		}
 	}
@@ -124,7 +134,7 @@ func (c *Controller) run(ctx context.Context, name string, args json.RawMessage)
 	case !known:
 		return nil, fmt.Errorf("there is no command %q; there are %s", name, strings.Join(slices.Sorted(maps.Keys(c.commands)), ", "))
 	case !c.Allows(name):
-		return nil, fmt.Errorf("%s is not allowed: mqtt.commands is %s", name, c.level)
+		return nil, fmt.Errorf("%s is not allowed: mqtt.commands is %s", name, c.Level())
 	}
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()

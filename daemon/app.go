@@ -23,15 +23,11 @@ import (
 	"github.com/glimpsed/glimpsed/config"
 	"github.com/glimpsed/glimpsed/control"
 	"github.com/glimpsed/glimpsed/events"
-	"github.com/glimpsed/glimpsed/infer"
-	"github.com/glimpsed/glimpsed/kinds"
-	"github.com/glimpsed/glimpsed/models"
 	"github.com/glimpsed/glimpsed/publish"
 	"github.com/glimpsed/glimpsed/publish/broker"
 	"github.com/glimpsed/glimpsed/publish/mqtt"
 	"github.com/glimpsed/glimpsed/publish/outbox"
 	"github.com/glimpsed/glimpsed/publish/stdout"
-	"github.com/glimpsed/glimpsed/publish/webhook"
 	"github.com/glimpsed/glimpsed/vision"
 )
 
@@ -55,68 +51,81 @@ type Options struct {
 	// OnResult, if not nil, is told of every result as soon as the message with it was
 	// acknowledged by the broker.
 	OnResult func(vision.Result)
+
+	// onProven is told of the first result of each configuration. It must not block.
+	onProven func()
 }
 
-// App is one run of the daemon.
+// App is one run of the daemon: a connection to a broker, and cameras that may come, change and go while it lasts.
 type App struct {
-	cfg   config.Config
 	opts  Options
 	log   *slog.Logger
 	runID string
 	began time.Time
+	cfg   atomic.Pointer[config.Config] // in force
 
-	broker    *broker.Broker // nil where another one is configured
-	outbox    *outbox.Outbox // nil where what waits is kept in memory
-	mqtt      *mqtt.Publisher
-	home      home
-	control   *control.Controller
-	publisher publish.Publisher
-	webhooks  []*webhook.Publisher
-	encoder   *publish.Encoder
-	models    map[modelKey]*Model
-	cameras   []*camera
-	progress  Progress
+	broker     *broker.Broker // nil where another one is configured
+	outbox     *outbox.Outbox // nil where what waits is kept in memory
+	mqtt       *mqtt.Publisher
+	home       home
+	control    *control.Controller // of commands over MQTT
+	local      *control.Controller // of those of this machine's owner
+	supervisor *Supervisor         // nil where there is none
+	publisher  publish.Publisher
+	webhooks   hooks
+	encoder    *publish.Encoder
+	cameras    atomic.Pointer[[]*camera]
+	progress   Progress
 
-	results  atomic.Uint64
-	telling  sync.WaitGroup // calls of Options.OnResult that are still to come
-	enough   chan struct{}  // closed after Options.Frames results
-	refusals refusals
-	noOutbox string        // why there is none although one is wanted
-	changed  chan struct{} // a problem may have come or gone
+	results      atomic.Uint64
+	telling      sync.WaitGroup // calls of Options.OnResult that are still to come
+	enough       chan struct{}  // closed after Options.Frames results
+	refusals     refusals
+	noOutbox     string                 // why there is none although one is wanted
+	changed      chan struct{}          // a problem may have come or gone
+	statsChanged chan struct{}          // stats.every may have
+	refused      fault                  // why the newest configuration is not in force
+	proven       atomic.Bool            // there was a result under the configuration in force
+	then         atomic.Pointer[func()] // what is still to do when the answer to a command is out
+
+	// reloading is held by who prepares a change of the configuration, changing by who carries it out and
+	// by Run when it starts and stops: a stop doesn't wait for a model that is being opened.
+	reloading, changing sync.Mutex
+	models              []*Model        // those that are open, guarded by changing
+	looking, serving    context.Context // of cameras and webhooks, nil while none runs, guarded by changing
+	runningCameras      atomic.Int64
+	ended               chan struct{} // no camera runs any more
+	failed              chan error    // holds the first error of a camera
 }
-
-// camera is one camera with the pipeline behind it.
-type camera struct {
-	cfg      config.Camera
-	capture  *capture.Camera
-	pipeline *Pipeline
-	model    *Model
-	health   *HealthCheck // nil where none is wanted
-	events   *events.Tracker
-	best     bestPicture
-}
-
-type modelKey struct{ ref, labels string }
 
 // New prepares a run: it starts the embedded broker, if one is wanted, and opens the
 // models. An error that wraps ErrModel or broker.ErrPortTaken is one of configuration.
 func New(cfg config.Config, opts Options) (*App, error) {
-	a := &App{
-		cfg: cfg, opts: opts, log: opts.Log,
-		runID:   newRunID(),
-		began:   time.Now(),
-		models:  map[modelKey]*Model{},
-		enough:  make(chan struct{}),
-		changed: make(chan struct{}, 1),
-		home:    newHome(),
-	}
-	if a.log == nil {
-		a.log = slog.Default()
-	}
+	a := newApp(cfg, opts)
 	if err := a.open(); err != nil {
 		return nil, errors.Join(err, a.free())
 	}
 	return a, nil
+}
+
+func newApp(cfg config.Config, opts Options) *App {
+	a := &App{
+		opts: opts, log: opts.Log,
+		runID:        newRunID(),
+		began:        time.Now(),
+		enough:       make(chan struct{}),
+		changed:      make(chan struct{}, 1),
+		statsChanged: make(chan struct{}, 1),
+		ended:        make(chan struct{}, 1),
+		failed:       make(chan error, 1),
+		home:         newHome(),
+	}
+	if a.log == nil {
+		a.log = slog.Default()
+	}
+	a.cfg.Store(&cfg)
+	a.cameras.Store(&[]*camera{})
+	return a
 }
 
 // newRunID is 16 random hex digits.
@@ -126,53 +135,65 @@ func newRunID() string {
 	return hex.EncodeToString(b[:])
 }
 
+// Config is the configuration in force.
+func (a *App) Config() config.Config { return *a.config() }
+
+// config is Config, not to be changed.
+func (a *App) config() *config.Config { return a.cfg.Load() }
+
 func (a *App) open() error {
 	if err := a.openLink(); err != nil {
 		return err
 	}
-	return a.openCameras()
+	p, err := a.plan(*a.config())
+	a.models = p.opened
+	if err != nil {
+		return err
+	}
+	cameras := make([]*camera, 0, len(p.cameras))
+	for _, one := range p.cameras {
+		cameras = append(cameras, a.newCamera(one))
+	}
+	a.cameras.Store(&cameras)
+	return nil
 }
 
 // openLink prepares everything between a result and the broker.
 func (a *App) openLink() error {
-	link := a.cfg.MQTT.Config
-	if a.cfg.EmbeddedBroker() {
-		b, err := broker.Start(a.cfg.Broker.Config, a.log)
+	cfg := a.config()
+	link := cfg.MQTT.Config
+	if cfg.EmbeddedBroker() {
+		b, err := broker.Start(cfg.Broker.Config, a.log)
 		if err != nil {
 			return err
 		}
 		a.broker = b
 		link.Brokers = []string{b.URL()}
-		link.Username, link.Password = a.cfg.Broker.Username, a.cfg.Broker.Password
+		link.Username, link.Password = cfg.Broker.Username, cfg.Broker.Password
 	}
 	a.encoder = &publish.Encoder{
-		Device: a.cfg.Device, RunID: a.runID, BootID: board.BootID(),
+		Device: cfg.Device, RunID: a.runID, BootID: board.BootID(),
 		ClockSynced: board.ClockSynced, SinceBoot: board.SinceBoot, Deliveries: link.Deliveries(),
 	}
 	a.openOutbox()
-	a.control = control.New(control.Level(a.cfg.MQTT.Commands), a.commands())
+	a.control = control.New(control.Level(cfg.MQTT.Commands), a.commands())
+	a.local = control.New(control.All, a.commands())
 	var err error
 	a.mqtt, err = mqtt.New(link, mqtt.Options{
-		Device: a.cfg.Device, Log: a.log, OnChange: a.linkChanged,
+		Device: cfg.Device, Log: a.log, OnChange: a.linkChanged,
 		Subscriptions: a.subscriptions(),
-		Clock:         a.clock, Outbox: a.outbox, OutboxFirst: a.cfg.MQTT.Outbox.Mode == "always",
+		Clock:         a.clock, Outbox: a.outbox, OutboxFirst: cfg.MQTT.Outbox.Mode == "always",
 	})
 	if err != nil {
 		return err
 	}
-	all := publish.Fanout{a.mqtt}
-	for _, w := range a.cfg.Webhooks {
-		hook := webhook.New(w.Config, a.log)
-		a.webhooks = append(a.webhooks, hook)
-		all = append(all, hook)
-	}
+	a.webhooks.log = a.log
+	a.webhooks.set(cfg.Webhooks)
+	all := publish.Fanout{a.mqtt, &a.webhooks}
 	if a.opts.Print != nil {
 		all = append(all, stdout.New(a.opts.Print))
 	}
 	a.publisher = all
-	if len(all) == 1 {
-		a.publisher = a.mqtt
-	}
 	return nil
 }
 
@@ -186,12 +207,12 @@ func (a *App) linkChanged(s mqtt.State) {
 
 // openOutbox opens the outbox, if one is wanted. A daemon whose disk fails does its work without.
 func (a *App) openOutbox() {
-	cfg := a.cfg.MQTT.Outbox
-	if cfg.Mode == "off" || a.cfg.StateDir == "" {
+	cfg, state := a.config().MQTT.Outbox, a.config().StateDir
+	if cfg.Mode == "off" || state == "" {
 		return
 	}
 	b, err := outbox.Open(outbox.Options{
-		Dir: filepath.Join(a.cfg.StateDir, "outbox"), MaxBytes: int64(cfg.MaxMB) << 20,
+		Dir: filepath.Join(state, "outbox"), MaxBytes: int64(cfg.MaxMB) << 20,
 		MaxMessages: uint64(cfg.MaxMessages), MaxAge: cfg.MaxAge, Sync: cfg.Sync,
 		Clock: a.clock, Log: a.log,
 	})
@@ -208,105 +229,13 @@ func (a *App) clock() (bootID string, booted time.Time, synced bool) {
 	return a.encoder.BootID, time.Now().Add(-board.SinceBoot()), board.ClockSynced()
 }
 
-// openCameras makes every camera's pipeline and the models that they share.
-func (a *App) openCameras() error {
-	store := models.NewStore(a.cfg.Models.Dir)
-	openSource := kinds.SourceOpener(a.log)
-	for i, cfg := range a.cfg.Cameras {
-		ref, labels := a.cfg.ModelOf(i)
-		m, err := a.openModel(store, ref, labels)
-		if err != nil {
-			return err
-		}
-		classifier, err := m.Classifier(infer.ClassifierOptions{Top: a.cfg.Infer.Top, Crop: cfg.Crop})
-		if err != nil {
-			return fmt.Errorf("%w: cameras[%d]: %w", ErrModel, i, err)
-		}
-		c := &camera{cfg: cfg, model: m, events: events.New(cfg.Events, cfg.Name, a.runID)}
-		for _, label := range cfg.Events.Strangers(m.Labels) {
-			a.log.Warn("the model has no such label", "camera", cfg.Name, "label", label, "key", fmt.Sprintf("cameras[%d].events", i), "model", m.Name)
-		}
-		if c.health, err = a.openHealth(store, cfg.Name); err != nil {
-			return err
-		}
-		c.capture = capture.New(cfg.Config, openSource, capture.Options{Logger: a.log, OnStatus: a.cameraChanged})
-		c.pipeline = &Pipeline{
-			camera: cfg.Name, runID: a.runID, model: m.Ref(),
-			frames: c.capture, labels: classifier, health: c.health,
-			stage: a.progress.Stage("classifying for camera " + cfg.Name),
-			log:   a.log, onFault: a.wake, snapshots: make(chan *snapshotRequest, 1), motion: capture.NewMotion(cfg.Motion),
-			emit: func(r vision.Result, frame vision.Frame) {
-				a.emit(r)
-				a.tellEvents(c.events.Observe(r.CapturedAt, r.Top))
-				if cfg.Events.Picture {
-					a.keepBest(c, frame)
-				}
-			},
-		}
-		// The camera notices by itself what hangs; this is for the case that it doesn't.
-		a.progress.Watch("supervising camera "+cfg.Name, max(cfg.StallAfter, cfg.OpenTimeout)+5*time.Second, c.capture.Progress)
-		a.cameras = append(a.cameras, c)
-	}
-	return nil
-}
-
-// cameraNamed is the camera of a name, or nil.
-func (a *App) cameraNamed(name string) *camera {
-	for _, c := range a.cameras {
-		if c.cfg.Name == name {
-			return c
-		}
-	}
-	return nil
-}
-
-// openModel makes a model ready to run, or returns the one that is.
-func (a *App) openModel(store *models.Store, ref, labels string) (*Model, error) {
-	if m := a.models[modelKey{ref, labels}]; m != nil {
-		return m, nil
-	}
-	m, err := OpenModel(store, ref, labels, a.cfg.Infer)
-	if err != nil {
-		return nil, err
-	}
-	a.models[modelKey{ref, labels}] = m
-	attrs := []any{"model", m.Name, "sha256", m.SHA256, "runtime", m.Runtime, "labels", len(m.Labels)}
-	if m.Note != "" {
-		attrs = append(attrs, "note", m.Note)
-	}
-	a.log.Info("model ready", attrs...)
-	return m, nil
-}
-
-// openHealth makes a camera's health check, or nil where none is wanted.
-func (a *App) openHealth(store *models.Store, camera string) (*HealthCheck, error) {
-	if a.cfg.Health.Every == 0 {
-		return nil, nil
-	}
-	m, err := a.openModel(store, models.CameraHealth, "")
-	if err != nil {
-		return nil, fmt.Errorf("health.every: %w", err)
-	}
-	classifier, err := m.Classifier(infer.ClassifierOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("health.every: %w: %w", ErrModel, err)
-	}
-	h := &HealthCheck{
-		camera: camera, every: a.cfg.Health.Every, model: m.Ref(), labels: classifier,
-		stage: a.progress.Stage("checking the health of camera " + camera), log: a.log,
-		emit:    func(h publish.Health) { a.publish(a.encoder.Health(h)) },
-		onFault: a.wake,
-	}
-	return h.start(), nil
-}
-
 // BrokerURL is where to subscribe: the embedded broker's address, or the first of those configured,
 // without credentials.
 func (a *App) BrokerURL() string {
 	if a.broker != nil {
 		return a.broker.URL()
 	}
-	return capture.Redact(a.cfg.MQTT.Brokers[0])
+	return capture.Redact(a.config().MQTT.Brokers[0])
 }
 
 // Run looks, classifies and publishes until ctx ends, every camera has come to its
@@ -321,72 +250,72 @@ func (a *App) run(ctx context.Context, lastLook func()) error {
 	defer stopTelling()
 	var serve, tell group
 	serve.start(func() error { return a.mqtt.Run(serving) })
-	for _, w := range a.webhooks {
-		serve.start(func() error { return w.Run(serving) })
-	}
+	a.webhooks.serve(serving, a.fail)
 	serve.start(func() error { return feedWatchdog(serving, a.log, &a.progress) })
 	tell.start(func() error { a.tellDiagnostics(telling); return nil })
 	tell.start(func() error { a.tellStats(telling); return nil })
 	tell.start(func() error { a.tellHome(telling); return nil })
-	for _, c := range a.cameras {
-		a.cameraChanged(c.capture.Status())
-		a.tellSettings(c)
-	}
 
 	looking, stopLooking := context.WithCancel(ctx)
 	defer stopLooking()
-	var look, classify, check group
-	for _, c := range a.cameras {
-		look.start(func() error { return c.capture.Run(looking) })
-		if c.health != nil {
-			check.start(func() error { return c.health.Run(looking) })
-		}
-		classify.start(func() error { return c.pipeline.Run(looking) })
+	a.changing.Lock()
+	a.looking, a.serving = looking, serving
+	for _, c := range a.all() {
+		a.start(c)
 	}
-	a.log.Info("running", "device", a.cfg.Device, "cameras", len(a.cameras), "run_id", a.runID)
+	a.changing.Unlock()
+	a.log.Info("running", "device", a.config().Device, "cameras", len(a.all()), "run_id", a.runID)
 	notify(a.log, sd.SdNotifyReady)
 
 	var err error
-	select {
-	case <-ctx.Done():
-	case <-a.enough:
-	case <-a.ended(&classify):
-	case err = <-look.failed():
-	case err = <-classify.failed():
-	case err = <-serve.failed():
+	for over := false; !over; {
+		select {
+		case <-ctx.Done():
+			over = true
+		case <-a.enough:
+			over = true
+		case <-a.ended:
+			over = a.runningCameras.Load() == 0 && endsWithCameras()
+		case err = <-a.failed:
+			over = true
+		case err = <-serve.failed():
+			over = true
+		}
 	}
+	a.changing.Lock() // for good: what is running now is what is stopped
+	a.looking = nil
+	a.changing.Unlock()
 	lastLook()
 	notify(a.log, sd.SdNotifyStopping)
 	a.log.Info("stopping", "results", a.results.Load())
 	stopLooking()
 	stopTelling()
 	<-tell.done() // they wait for nothing, and would publish to a publisher that is closed
-	return errors.Join(err, a.stop(&look, &classify, &check, &serve, stopServing))
+	return errors.Join(err, a.stop(&serve, stopServing))
 }
 
-// ended is closed when every camera has come to its end. Under systemd that is no reason to
+// endsWithCameras says that a run ends when every camera has come to its end. Under systemd that is no reason to
 // stop: it would only start the daemon again.
-func (a *App) ended(classify *group) <-chan struct{} {
-	if os.Getenv("NOTIFY_SOCKET") != "" {
-		return nil
-	}
-	return classify.done()
-}
+func endsWithCameras() bool { return os.Getenv("NOTIFY_SOCKET") == "" }
 
 // stop ends what Run started, in the order of the data's flow.
-func (a *App) stop(look, classify, check, serve *group, stopServing func()) error {
-	clean := within(stageBudget, classify.done(), look.done(), check.done())
+func (a *App) stop(serve *group, stopServing func()) error {
+	var crews []<-chan struct{}
+	for _, c := range a.all() {
+		crews = append(crews, c.running.gone(), c.checks.gone())
+	}
+	clean := within(stageBudget, crews...)
 	if !clean {
 		a.log.Error("a camera or model did not stop", "within", stageBudget)
 	}
 	now := time.Now()
-	for _, c := range a.cameras {
-		s := c.capture.Status()
+	for _, c := range a.all() {
+		s := c.source().Status()
 		if s.State != vision.CameraOffline {
 			s.Reason, s.Since = "glimpsed was stopped", now
 		}
 		s.State = vision.CameraOffline
-		a.cameraChanged(s)
+		a.cameraChanged(c, s)
 	}
 	flush, cancel := context.WithTimeout(context.Background(), publishBudget)
 	defer cancel()
@@ -395,7 +324,7 @@ func (a *App) stop(look, classify, check, serve *group, stopServing func()) erro
 	}
 	a.telling.Wait() // every Ack has completed now
 	stopServing()
-	within(time.Second/4, serve.done())
+	within(time.Second/4, append(a.webhooks.done(), serve.done())...)
 	if a.outbox != nil {
 		if kept := a.outbox.State().Pending; kept > 0 {
 			a.log.Info("messages wait in the outbox for the next start", "messages", kept)
@@ -434,6 +363,9 @@ func (a *App) emit(r vision.Result) {
 		return // another camera's frame, finished while this run comes to its end
 	}
 	ack := a.publish(a.encoder.Result(&r))
+	if a.opts.onProven != nil && !a.proven.Swap(true) {
+		a.opts.onProven()
+	}
 	if a.opts.OnResult != nil && ack != nil {
 		a.telling.Go(func() {
 			<-ack.Done()
@@ -467,13 +399,20 @@ func (a *App) publish(m publish.Message) publish.Ack {
 }
 
 // cameraChanged publishes a camera's state with its reason.
-func (a *App) cameraChanged(s vision.CameraStatus) {
+func (a *App) cameraChanged(c *camera, s vision.CameraStatus) {
 	a.publish(a.encoder.CameraStatus(s))
 	a.publish(a.encoder.CameraDiagnostics(s))
 	if s.State != vision.CameraOnline { // it shows nothing
-		a.tellEvents(a.cameraNamed(s.Camera).events.Stop(time.Now()))
+		a.tellEvents(c.events.Stop(time.Now()))
 	}
 	a.wake()
+}
+
+// refuse has the diagnostics say why the newest configuration is not in force; nil: it is.
+func (a *App) refuse(why error) {
+	if a.refused.note(why) {
+		a.wake()
+	}
 }
 
 // wake has the diagnostics looked through.

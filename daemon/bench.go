@@ -121,7 +121,7 @@ func (r *BenchReport) fullSpeed(ctx context.Context, cfg config.Config, frames i
 	if err != nil {
 		return err
 	}
-	m := app.cameras[0].model
+	m := app.all()[0].modelInUse()
 	r.Model, r.SHA256, r.Runtime = m.Name, m.SHA256, m.Runtime
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -129,7 +129,7 @@ func (r *BenchReport) fullSpeed(ctx context.Context, cfg config.Config, frames i
 		// A source that can't be opened would be tried again until the time is up.
 		for ctx.Err() == nil {
 			time.Sleep(100 * time.Millisecond)
-			s := app.cameras[0].capture.Status()
+			s := app.all()[0].source().Status()
 			if s.State != vision.CameraOnline && s.Reason != capture.Starting && !s.Ended && app.results.Load() == 0 {
 				cancel()
 			}
@@ -139,7 +139,7 @@ func (r *BenchReport) fullSpeed(ctx context.Context, cfg config.Config, frames i
 	var status vision.CameraStatus
 	err = app.run(ctx, func() {
 		rss, _ = board.Resident()
-		status = app.cameras[0].capture.Status()
+		status = app.all()[0].source().Status()
 	})
 	if err != nil && ctx.Err() == nil {
 		return err
@@ -162,7 +162,7 @@ func (r *BenchReport) fullSpeed(ctx context.Context, cfg config.Config, frames i
 // oneByOne takes frames through the stages one after the other and measures the
 // processor time of each.
 func (r *BenchReport) oneByOne(ctx context.Context, cfg config.Config, frames int) error {
-	a := &App{cfg: cfg, log: slog.New(slog.DiscardHandler), runID: newRunID(), changed: make(chan struct{}, 1)}
+	a := newApp(cfg, Options{Log: slog.New(slog.DiscardHandler)})
 	if err := a.openLink(); err != nil {
 		return errors.Join(err, a.free())
 	}

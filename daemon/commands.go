@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/glimpsed/glimpsed/config"
 	"github.com/glimpsed/glimpsed/control"
 	"github.com/glimpsed/glimpsed/imaging"
+	"github.com/glimpsed/glimpsed/models"
 	"github.com/glimpsed/glimpsed/publish"
 	"github.com/glimpsed/glimpsed/publish/mqtt"
 	"github.com/glimpsed/glimpsed/vision"
@@ -27,6 +30,9 @@ func (a *App) commands() map[string]control.Command {
 		"resume":   {Safe: true, Run: func(_ context.Context, args json.RawMessage) (any, error) { return a.setEnabled(args, true) }},
 		"set":      {Safe: true, Run: a.set},
 		"snapshot": {Safe: true, Run: a.snapshot},
+		"model":    {Run: a.setModel},
+		"reload":   {Run: a.reload},
+		"restart":  {Run: a.restart},
 	}
 }
 
@@ -49,6 +55,14 @@ func (a *App) command(m mqtt.Received) {
 	name := m.Topic[strings.LastIndexByte(m.Topic, '/')+1:]
 	answer := a.control.Do(context.Background(), name, m.Payload)
 	a.publish(a.encoder.Reply(name, answer))
+	a.followUp()
+}
+
+// followUp does what a command left to do until its answer was out.
+func (a *App) followUp() {
+	if then := a.then.Swap(nil); then != nil {
+		(*then)()
+	}
 }
 
 type target struct {
@@ -68,14 +82,14 @@ func (a *App) meant(args json.RawMessage) ([]*camera, error) {
 // targets are the cameras of a name, or all.
 func (a *App) targets(name string) ([]*camera, error) {
 	if name == "" {
-		return a.cameras, nil
+		return a.all(), nil
 	}
 	if c := a.cameraNamed(name); c != nil {
 		return []*camera{c}, nil
 	}
 	var names []string
-	for _, c := range a.cameras {
-		names = append(names, c.cfg.Name)
+	for _, c := range a.all() {
+		names = append(names, c.name)
 	}
 	return nil, fmt.Errorf("there is no camera %q; there are %s", name, strings.Join(names, ", "))
 }
@@ -104,13 +118,13 @@ func (a *App) setEnabled(args json.RawMessage, enabled bool) (any, error) {
 
 func (c *camera) enable(enabled bool) {
 	if enabled {
-		c.capture.Resume()
+		c.source().Resume()
 	} else {
-		c.capture.Pause()
+		c.source().Pause()
 	}
 }
 
-// set changes frame rate and thresholds until the daemon is started anew.
+// set changes frame rate and thresholds, until the configuration is loaded again or for good.
 func (a *App) set(_ context.Context, args json.RawMessage) (any, error) {
 	var s struct {
 		target
@@ -118,6 +132,7 @@ func (a *App) set(_ context.Context, args json.RawMessage) (any, error) {
 		FPS     *float64 `json:"fps"`
 		Enter   *float64 `json:"enter"`
 		Leave   *float64 `json:"leave"`
+		Keep    bool     `json:"keep"`
 	}
 	if err := control.Decode(args, &s); err != nil {
 		return nil, err
@@ -132,7 +147,11 @@ func (a *App) set(_ context.Context, args json.RawMessage) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	var keep []config.Override
 	for _, c := range cameras {
+		kept := func(key string, value any) {
+			keep = append(keep, config.Override{Camera: c.name, Key: key, Value: value})
+		}
 		enter, leave := c.events.Thresholds()
 		if s.Enter != nil {
 			enter = *s.Enter
@@ -145,14 +164,101 @@ func (a *App) set(_ context.Context, args json.RawMessage) (any, error) {
 		if err := c.events.SetThresholds(enter, leave); err != nil {
 			return nil, err
 		}
+		if s.Enter != nil || s.Leave != nil {
+			kept("events.enter", enter)
+			kept("events.leave", leave)
+		}
 		if s.Enabled != nil {
 			c.enable(*s.Enabled)
+			kept("enabled", *s.Enabled)
 		}
 		if s.FPS != nil {
-			c.capture.SetFPS(*s.FPS)
+			c.source().SetFPS(*s.FPS)
+			kept("fps", *s.FPS)
 		}
 		a.tellSettings(c)
 	}
+	if s.Keep {
+		return nil, a.keep(keep)
+	}
+	return nil, nil
+}
+
+// keep has changes outlive a restart.
+func (a *App) keep(changes []config.Override) error {
+	if err := config.SaveOverrides(a.config().StateDir, changes); err != nil {
+		return fmt.Errorf("changed, but not kept: %w", err)
+	}
+	return nil
+}
+
+// setModel has cameras classified with another installed model, between two frames.
+func (a *App) setModel(ctx context.Context, args json.RawMessage) (any, error) {
+	var m struct {
+		target
+		Model string `json:"model"`
+		Keep  bool   `json:"keep"`
+	}
+	if err := control.Decode(args, &m); err != nil {
+		return nil, err
+	}
+	if m.Model == "" {
+		return nil, errors.New("no model is named")
+	}
+	if err := models.CheckName(m.Model); err != nil && m.Model != models.Auto { // files are not for those who command
+		return nil, fmt.Errorf("model must be auto or the name of an installed model, got %q", m.Model)
+	}
+	cameras, err := a.targets(m.Camera)
+	if err != nil {
+		return nil, err
+	}
+	var keep []config.Override
+	err = a.amend(ctx, func(cfg *config.Config) {
+		for i := range cfg.Cameras {
+			cam := &cfg.Cameras[i]
+			if slices.ContainsFunc(cameras, func(c *camera) bool { return c.name == cam.Name }) {
+				cam.Model, cam.Labels = m.Model, ""
+				keep = append(keep, config.Override{Camera: cam.Name, Key: "model", Value: m.Model}, config.Override{Camera: cam.Name, Key: "labels", Value: ""})
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if m.Keep {
+		return nil, a.keep(keep)
+	}
+	return nil, nil
+}
+
+// reload takes on the configuration as the files have it now.
+func (a *App) reload(ctx context.Context, args json.RawMessage) (any, error) {
+	if err := control.Decode(args, &struct{}{}); err != nil {
+		return nil, err
+	}
+	if a.supervisor == nil {
+		return nil, errors.New("this daemon has no configuration to load again")
+	}
+	done, then, err := a.supervisor.reload(ctx)
+	a.then.Store(&then)
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		Done string `json:"done"`
+	}{done}, nil
+}
+
+// restart has the process start itself anew.
+func (a *App) restart(_ context.Context, args json.RawMessage) (any, error) {
+	if err := control.Decode(args, &struct{}{}); err != nil {
+		return nil, err
+	}
+	if a.supervisor == nil {
+		return nil, errors.New("this daemon can't restart itself")
+	}
+	then := a.supervisor.askRestart()
+	a.then.Store(&then)
 	return nil, nil
 }
 
@@ -160,8 +266,8 @@ func (a *App) set(_ context.Context, args json.RawMessage) (any, error) {
 func (a *App) tellSettings(c *camera) {
 	enter, leave := c.events.Thresholds()
 	a.publish(a.encoder.Settings(publish.Settings{
-		Camera: c.cfg.Name, Enabled: !c.capture.Paused(), FPS: c.capture.FPS(),
-		Enter: enter, Leave: leave, Model: c.model.Name,
+		Camera: c.name, Enabled: !c.source().Paused(), FPS: c.source().FPS(),
+		Enter: enter, Leave: leave, Model: c.modelInUse().Name,
 	}))
 }
 
@@ -181,10 +287,10 @@ func (a *App) snapshot(ctx context.Context, args json.RawMessage) (any, error) {
 	for _, c := range cameras {
 		jpeg, err := c.pipeline.Snapshot(ctx)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("camera %s: %w", c.cfg.Name, err))
+			errs = append(errs, fmt.Errorf("camera %s: %w", c.name, err))
 			continue
 		}
-		a.publish(a.encoder.Image(c.cfg.Name, jpeg))
+		a.publish(a.encoder.Image(c.name, jpeg))
 	}
 	return nil, errors.Join(errs...)
 }

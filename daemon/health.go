@@ -22,6 +22,7 @@ type examiner interface {
 type HealthCheck struct {
 	camera string
 	every  time.Duration
+	used   *Model // nil in tests
 	model  vision.ModelRef
 	labels examiner
 	stage  *Stage
@@ -41,6 +42,14 @@ type HealthCheck struct {
 	since time.Time // when it became that
 
 	fault fault // why the newest check came to nothing
+}
+
+// stageOf is h's stage; a nil HealthCheck has none.
+func (h *HealthCheck) stageOf() *Stage {
+	if h == nil {
+		return nil
+	}
+	return h.stage
 }
 
 // start makes h ready to use.

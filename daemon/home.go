@@ -26,11 +26,11 @@ func newHome() home { return home{previous: make(chan []byte, 1), born: make(cha
 
 // homeSubscriptions are for Home Assistant's birth, and for what an earlier run told it.
 func (a *App) homeSubscriptions() []mqtt.Subscription {
-	cfg := a.cfg.HomeAssistant
+	cfg := a.config().HomeAssistant
 	if !cfg.Enabled {
 		return nil
 	}
-	out := []mqtt.Subscription{{Filter: cfg.Topic(a.cfg.Device), Whole: true, QoS: 1, Handle: func(m mqtt.Received) {
+	out := []mqtt.Subscription{{Filter: cfg.Topic(a.config().Device), Whole: true, QoS: 1, Handle: func(m mqtt.Received) {
 		if !m.Retained {
 			return // our own
 		}
@@ -52,7 +52,7 @@ func (a *App) homeSubscriptions() []mqtt.Subscription {
 // tellHome publishes the discovery message on the first connection and whenever Home Assistant starts. Later
 // connections have it again by themselves, since it is retained.
 func (a *App) tellHome(ctx context.Context) {
-	cfg := a.cfg.HomeAssistant
+	cfg := a.config().HomeAssistant
 	if !cfg.Enabled {
 		return
 	}
@@ -86,7 +86,7 @@ func (a *App) tellHome(ctx context.Context) {
 				}
 			}
 			a.publish(publish.Message{
-				Topic: cfg.Topic(a.cfg.Device), Whole: true, Kind: publish.KindDiscovery, Payload: payload,
+				Topic: cfg.Topic(a.config().Device), Whole: true, Kind: publish.KindDiscovery, Payload: payload,
 				QoS: 1, Retain: i == len(messages)-1,
 			})
 		}
@@ -96,11 +96,11 @@ func (a *App) tellHome(ctx context.Context) {
 // homeDevice is what Home Assistant is told of.
 func (a *App) homeDevice() homeassistant.Device {
 	d := homeassistant.Device{
-		Base: a.cfg.MQTT.BaseTopic, Name: a.cfg.Device, Version: a.opts.Version, Board: board.CPUModel(), Commands: a.control.Allowed(),
+		Base: a.config().MQTT.BaseTopic, Name: a.config().Device, Version: a.opts.Version, Board: board.CPUModel(), Commands: a.control.Allowed(),
 	}
-	for _, c := range a.cameras {
-		one := homeassistant.Camera{Name: c.cfg.Name, Image: c.cfg.Events.Picture || a.control.Allows("snapshot")}
-		if c.health != nil {
+	for _, c := range a.all() {
+		one := homeassistant.Camera{Name: c.name, Image: c.picture.Load() || a.control.Allows("snapshot")}
+		if c.healthCheck() != nil {
 			entry, _ := models.Lookup(models.CameraHealth)
 			one.Health = entry.Labels()
 		}

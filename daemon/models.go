@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"reflect"
 
 	"github.com/glimpsed/glimpsed/infer"
 	"github.com/glimpsed/glimpsed/kinds"
@@ -20,7 +21,20 @@ type Model struct {
 	Runtime string
 	// Note is what a user should know of the choice, or "".
 	Note   string
+	cfg    infer.Config
 	shared *infer.Shared
+}
+
+// is says whether found, run as cfg says, is this model.
+func (m *Model) is(found vision.Model, cfg infer.Config) bool {
+	was := m.cfg
+	was.Top, cfg.Top = 0, 0 // the classifier's
+	if was != cfg || m.SHA256 != found.SHA256 {
+		return false
+	}
+	mine := m.Model
+	mine.Data, found.Data = nil, nil
+	return reflect.DeepEqual(mine, found)
 }
 
 // Ref is how results name the model.
@@ -61,10 +75,37 @@ func OpenFound(found vision.Model, cfg infer.Config) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrModel, err)
 	}
-	m := &Model{Model: found, Runtime: runtime, shared: infer.Share(interp)}
+	m := &Model{Model: found, Runtime: runtime, cfg: cfg, shared: infer.Share(interp)}
 	// Trying it once finds labels and shapes that don't fit before any camera is opened.
 	if _, err := m.Classifier(infer.ClassifierOptions{}); err != nil {
 		return nil, errors.Join(fmt.Errorf("%w: %w", ErrModel, err), m.Close())
 	}
 	return m, nil
+}
+
+// Prove runs a model on the golden pictures and returns what it says of them. Where no runtime can be had
+// there is nothing to say, which is no error.
+func Prove(found vision.Model, cfg infer.Config) (golden []vision.Golden, err error) {
+	m, err := OpenFound(found, cfg)
+	switch {
+	case errors.Is(err, infer.ErrUnavailable):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, m.Close()) }()
+	c, err := m.Classifier(infer.ClassifierOptions{})
+	if err != nil {
+		return nil, err
+	}
+	return c.Golden()
+}
+
+// check looks whether the model works.
+func (m *Model) check() error {
+	c, err := m.Classifier(infer.ClassifierOptions{})
+	if err != nil {
+		return err
+	}
+	return c.CheckGolden()
 }

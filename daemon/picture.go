@@ -44,7 +44,7 @@ func (a *App) keepBest(c *camera, frame vision.Frame) {
 	}
 	jpeg, err := b.encoder.Snapshot(frame, eventSide, eventQuality)
 	if err != nil {
-		a.log.Error("encoding an event's picture", "camera", c.cfg.Name, "error", err)
+		a.log.Error("encoding an event's picture", "camera", c.name, "error", err)
 		return
 	}
 	// the encoder uses its bytes again, and the publisher keeps them
@@ -57,7 +57,7 @@ func (a *App) keepBest(c *camera, frame vision.Frame) {
 // tellBest publishes the picture that is kept, if it is news.
 func (a *App) tellBest(c *camera) {
 	if b := &c.best; b.jpeg != nil && !b.told {
-		a.publish(a.encoder.Image(c.cfg.Name, b.jpeg))
+		a.publish(a.encoder.Image(c.name, b.jpeg))
 		b.told = true
 	}
 }

@@ -58,14 +58,10 @@ func TestPipelineNumbersResultsWithoutGapsAndGoesOnAfterFailures(t *testing.T) {
 		faults := 0
 		cam := &script{frames: 6}
 		broken := errors.New("the model did not run")
-		p := &Pipeline{
-			camera: "front", runID: "r", frames: cam,
-			labels:  &moody{fails: map[int]error{2: broken, 3: broken}},
-			stage:   progress.Stage("x"),
-			log:     slog.New(slog.NewTextHandler(&log, nil)),
-			emit:    func(r vision.Result, _ vision.Frame) { results = append(results, r) },
-			onFault: func() { faults++ },
-		}
+		p := newPipeline("front", "r", view{labels: &moody{fails: map[int]error{2: broken, 3: broken}}})
+		p.frames, p.stage, p.log = cam, progress.Stage("x"), slog.New(slog.NewTextHandler(&log, nil))
+		p.emit = func(r vision.Result, _ vision.Frame) { results = append(results, r) }
+		p.onFault = func() { faults++ }
 		if err := p.Run(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -101,16 +97,15 @@ func TestPipelineHoldsStillPicturesBack(t *testing.T) {
 		results := 0
 		cam := &script{frames: 200, picture: vision.Frame{Width: 64, Height: 48, Stride: 192, Data: make([]byte, 192*48)}}
 		labels := &moody{}
-		p := &Pipeline{
-			camera: "front", runID: "r", frames: cam, labels: labels, stage: progress.Stage("x"),
-			motion: capture.NewMotion(capture.MotionConfig{Threshold: 8, Every: time.Second}),
-			log:    slog.New(slog.DiscardHandler), onFault: func() {},
-			emit: func(r vision.Result, _ vision.Frame) {
-				results++
-				if r.Seq != uint64(results) {
-					t.Errorf("result %d has seq %d", results, r.Seq)
-				}
-			},
+		p := newPipeline("front", "r", view{
+			labels: labels, motion: capture.NewMotion(capture.MotionConfig{Threshold: 8, Every: time.Second}),
+		})
+		p.frames, p.stage, p.log, p.onFault = cam, progress.Stage("x"), slog.New(slog.DiscardHandler), func() {}
+		p.emit = func(r vision.Result, _ vision.Frame) {
+			results++
+			if r.Seq != uint64(results) {
+				t.Errorf("result %d has seq %d", results, r.Seq)
+			}
 		}
 		if err := p.Run(t.Context()); err != nil {
 			t.Fatal(err)

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"sync"
 	"sync/atomic"
@@ -15,7 +16,7 @@ import (
 type Progress struct {
 	mu     sync.Mutex
 	stages []*Stage // guarded by mu
-	probes []probe  // guarded by mu
+	probes []*probe // guarded by mu
 }
 
 // probe is a part that tells by itself when it last got on, and why it may rest.
@@ -25,11 +26,18 @@ type probe struct {
 	look  func() (last time.Time, idle string)
 }
 
-// Watch adds a part that counts as stuck when it has not got on for limit and has no reason to be idle.
-func (p *Progress) Watch(name string, limit time.Duration, look func() (last time.Time, idle string)) {
+// Watch adds a part that counts as stuck when it has not got on for limit and has no reason to be idle, until
+// the function that it returns is called.
+func (p *Progress) Watch(name string, limit time.Duration, look func() (last time.Time, idle string)) (end func()) {
+	added := &probe{name, limit, look}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.probes = append(p.probes, probe{name, limit, look})
+	p.probes = append(p.probes, added)
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.probes = slices.DeleteFunc(p.probes, func(b *probe) bool { return b == added })
+	}
 }
 
 // Stage is one stage of one pipeline. Its methods belong to the stage's goroutine.
@@ -49,6 +57,13 @@ func (p *Progress) Stage(name string) *Stage {
 	defer p.mu.Unlock()
 	p.stages = append(p.stages, s)
 	return s
+}
+
+// Remove takes a stage out that will not go on.
+func (p *Progress) Remove(s *Stage) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stages = slices.DeleteFunc(p.stages, func(other *Stage) bool { return other == s })
 }
 
 // Begin marks the start of a step that must come to an end by itself.

@@ -119,13 +119,13 @@ func TestModelsAreSharedByCameras(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(app.models) != 1 || app.cameras[0].model != app.cameras[1].model {
+	if len(app.models) != 1 || app.all()[0].modelInUse() != app.all()[1].modelInUse() {
 		t.Errorf("two cameras with one model have %d", len(app.models))
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	go func() {
 		defer stop()
-		for _, c := range app.cameras {
+		for _, c := range app.all() {
 			for c.pipeline.stats().Results < 10 {
 				if t.Context().Err() != nil {
 					return

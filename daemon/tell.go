@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -77,21 +78,20 @@ func (a *App) problems() []string {
 			out = append(out, "outbox: "+s.Fault)
 		}
 	}
-	for _, w := range a.webhooks {
-		if fault := w.Fault(); fault != "" {
-			out = append(out, fault)
-		}
+	if reason := a.refused.String(); reason != "" {
+		out = append(out, "configuration: "+reason)
 	}
-	for _, c := range a.cameras {
+	out = append(out, a.webhooks.faults()...)
+	for _, c := range a.all() {
 		if fault := c.pipeline.Fault(); fault != "" {
-			out = append(out, fmt.Sprintf("camera %s: %s", c.cfg.Name, fault))
+			out = append(out, fmt.Sprintf("camera %s: %s", c.name, fault))
 		}
-		if fault := c.health.Fault(); fault != "" {
-			out = append(out, fmt.Sprintf("camera %s: checking its health: %s", c.cfg.Name, fault))
+		if fault := c.healthCheck().Fault(); fault != "" {
+			out = append(out, fmt.Sprintf("camera %s: checking its health: %s", c.name, fault))
 		}
-		if s := c.capture.Status(); s.Frames+s.Reconnects > 0 || s.Reason != capture.Starting {
+		if s := c.source().Status(); s.Frames+s.Reconnects > 0 || s.Reason != capture.Starting {
 			if s.State == vision.CameraOffline || s.State == vision.CameraStalled {
-				out = append(out, fmt.Sprintf("camera %s is %s: %s", c.cfg.Name, s.State, s.Reason))
+				out = append(out, fmt.Sprintf("camera %s is %s: %s", c.name, s.State, s.Reason))
 			}
 		}
 	}
@@ -102,9 +102,9 @@ func (a *App) problems() []string {
 // statusLine is the daemon's state for `systemctl status`.
 func (a *App) statusLine() string {
 	var parts []string
-	for _, c := range a.cameras {
-		s := c.capture.Status()
-		part := fmt.Sprintf("%s %s", c.cfg.Name, s.State)
+	for _, c := range a.all() {
+		s := c.source().Status()
+		part := fmt.Sprintf("%s %s", c.name, s.State)
 		if s.Reason != "" {
 			part += " (" + s.Reason + ")"
 		}
@@ -122,15 +122,22 @@ func (a *App) statusLine() string {
 
 // tellStats publishes the device's numbers every stats.every.
 func (a *App) tellStats(ctx context.Context) {
-	ticker := time.NewTicker(a.cfg.Stats.Every)
+	every := a.config().Stats.Every
+	ticker := time.NewTicker(every)
 	defer ticker.Stop()
-	last := make([]uint64, len(a.cameras))
+	last := map[string]uint64{}
 	at := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		case <-a.statsChanged:
+			if e := a.config().Stats.Every; e != every {
+				every = e
+				ticker.Reset(every)
+			}
+			continue
 		}
 		now := time.Now()
 		a.publish(a.encoder.Stats(a.stats(now, now.Sub(at), last)))
@@ -140,7 +147,7 @@ func (a *App) tellStats(ctx context.Context) {
 
 // stats gathers the device's numbers; last is how many results each camera had interval
 // ago, and is brought up to date.
-func (a *App) stats(now time.Time, interval time.Duration, last []uint64) publish.Stats {
+func (a *App) stats(now time.Time, interval time.Duration, last map[string]uint64) publish.Stats {
 	state := a.mqtt.State()
 	s := publish.Stats{
 		At: now, Uptime: now.Sub(a.began),
@@ -151,13 +158,17 @@ func (a *App) stats(now time.Time, interval time.Duration, last []uint64) publis
 	} else {
 		a.log.Debug("gathering stats", "error", err)
 	}
-	for i, c := range a.cameras {
-		status := c.capture.Status()
+	results := make(map[string]uint64, len(last))
+	for _, c := range a.all() {
+		status := c.source().Status()
 		one := c.pipeline.stats()
-		one.Camera, one.Dropped, one.Stale = c.cfg.Name, status.Dropped, status.Stale
-		one.FPS = float64(one.Results-last[i]) / interval.Seconds()
-		last[i] = one.Results
+		one.Camera, one.Dropped, one.Stale = c.name, status.Dropped, status.Stale
+		// A camera may have gone and come back under its name.
+		one.FPS = float64(one.Results-min(last[c.name], one.Results)) / interval.Seconds()
+		results[c.name] = one.Results
 		s.Cameras = append(s.Cameras, one)
 	}
+	clear(last)
+	maps.Copy(last, results)
 	return s
 }

@@ -90,6 +90,17 @@ func (t *Tracker) SetThresholds(enter, leave float64) error {
 	return nil
 }
 
+// Configure has the tracker go on under another Config, which is valid. What goes on under the old one ends, and the
+// state is unknown until something is sure again.
+func (t *Tracker) Configure(cfg Config, at time.Time) []Change {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	changes := t.stop(at)
+	t.cfg = cfg
+	clear(t.called)
+	return changes
+}
+
 // Best is the event that goes on, with its highest score so far; an empty id: there is none.
 func (t *Tracker) Best() (id string, score float64) {
 	t.mu.Lock()
@@ -104,6 +115,10 @@ func (t *Tracker) Best() (id string, score float64) {
 func (t *Tracker) Stop(at time.Time) []Change {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.stop(at)
+}
+
+func (t *Tracker) stop(at time.Time) []Change {
 	clear(t.scores)
 	t.recent, t.next = nil, ""
 	if t.state.Label == "" || t.state.Label == vision.Unknown {

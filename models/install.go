@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/glimpsed/glimpsed/models/download"
+	"github.com/glimpsed/glimpsed/vision"
 )
 
 // Put installs a model from memory. m names it and says what is known of it; the
@@ -28,6 +29,14 @@ func (s *Store) Put(m Manifest, data []byte) (Installed, error) {
 	}
 	m.Schema, m.SHA256, m.Size, m.Logits = manifestSchema, hashOf(data), int64(len(data)), p.logits
 	m.CreatedAt = time.Now().UTC().Truncate(time.Second)
+	if s.Prove != nil {
+		m.Golden, err = s.Prove(vision.Model{
+			Name: m.Name, Data: data, SHA256: m.SHA256, Labels: m.Labels, Logits: m.Logits, Preprocessing: m.Preprocessing.vision(),
+		})
+		if err != nil {
+			return Installed{}, fmt.Errorf("installing model %s: it does not work: %v", m.Name, err) //nolint:errorlint // of a configuration it would be another kind of error
+		}
+	}
 	root, err := s.open(true)
 	if err != nil {
 		return Installed{}, err

@@ -36,6 +36,8 @@ type Manifest struct {
 	// Quantisation is the builder's report.
 	Quantisation json.RawMessage `json:"quantisation,omitempty"`
 	CreatedAt    time.Time       `json:"created_at"`
+	// Golden is what the model said when it was installed.
+	Golden []vision.Golden `json:"golden,omitempty"`
 }
 
 // Preprocessing is vision.Preprocessing as a manifest holds it.

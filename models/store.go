@@ -32,7 +32,13 @@ var ErrNotInstalled = errors.New("not installed")
 // Store is a folder of installed models, each NAME.tflite with its manifest NAME.json.
 // Several processes may use it at once. A model is either there, whole and with its
 // manifest, or not seen at all, whatever was interrupted.
-type Store struct{ dir string }
+type Store struct {
+	// Prove, if not nil, has each model that is put here run once and returns its golden answers. What doesn't run is
+	// not installed.
+	Prove func(vision.Model) ([]vision.Golden, error)
+
+	dir string
+}
 
 // NewStore uses a folder, which need not exist before something is put there.
 func NewStore(dir string) *Store { return &Store{dir: dir} }
@@ -51,7 +57,7 @@ type Installed struct {
 func (i Installed) Model() vision.Model {
 	return vision.Model{
 		Name: i.Name, Path: i.Path, SHA256: i.SHA256, Labels: slices.Clone(i.Labels),
-		Logits: i.Logits, Preprocessing: i.Preprocessing.vision(),
+		Logits: i.Logits, Preprocessing: i.Preprocessing.vision(), Golden: slices.Clone(i.Golden),
 	}
 }
 

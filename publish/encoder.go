@@ -160,6 +160,17 @@ func (e *Encoder) Image(camera string, jpeg []byte) Message {
 	return e.message(CameraTopic(camera, KindImage), KindImage, jpeg)
 }
 
+// Forget are the messages that clear what a broker retains of a camera that is gone.
+func (e *Encoder) Forget(camera string) []Message {
+	var out []Message
+	for _, k := range Kinds() {
+		if m := e.message(CameraTopic(camera, k), k, nil); m.Retain && k != KindStats && k != KindReply {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
 // Reply is the answer to a command.
 func (e *Encoder) Reply(command string, answer []byte) Message {
 	return e.message(CommandTopic(command)+"/"+string(KindReply), KindReply, answer)

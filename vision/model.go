@@ -17,6 +17,15 @@ type Model struct {
 	// Logits says that the output is raw scores, which need a softmax to become probabilities.
 	Logits        bool
 	Preprocessing Preprocessing
+	// Golden is what the model is known to say of golden pictures; empty where that isn't known.
+	Golden []Golden
+}
+
+// Golden is the best classification of one of the pictures that show whether a model works as it should.
+type Golden struct {
+	Picture string  `json:"picture"`
+	Index   int     `json:"index"`
+	Score   float32 `json:"score"`
 }
 
 // Preprocessing is how a picture becomes a model's input: resize, crop, then

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/glimpsed/glimpsed/config"
+	"github.com/glimpsed/glimpsed/control"
 	"github.com/glimpsed/glimpsed/kinds"
 )
 
@@ -21,17 +24,26 @@ func (c *configFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&c.set, "set", nil, "set a key to a value, as in cameras[0].fps=2; may be repeated")
 }
 
-// load reads the configuration. Its errors are usage errors or config.Findings.
-func (c *configFlags) load() (*config.Loaded, error) {
+// options are what the flags say for config.Load. Its errors are usage errors.
+func (c *configFlags) options() (config.Options, error) {
 	keys := make(map[string]string, len(c.set))
 	for _, s := range c.set {
 		key, value, ok := strings.Cut(s, "=")
 		if !ok {
-			return nil, usageError{fmt.Errorf("--set %s: must be KEY=VALUE, as in cameras[0].fps=2", key)}
+			return config.Options{}, usageError{fmt.Errorf("--set %s: must be KEY=VALUE, as in cameras[0].fps=2", key)}
 		}
 		keys[key] = value
 	}
-	return config.Load(config.Options{File: c.file, Flags: keys, Runtimes: kinds.Runtimes()})
+	return config.Options{File: c.file, Flags: keys, Runtimes: kinds.Runtimes()}, nil
+}
+
+// load reads the configuration. Its errors are usage errors or config.Findings.
+func (c *configFlags) load() (*config.Loaded, error) {
+	opts, err := c.options()
+	if err != nil {
+		return nil, err
+	}
+	return config.Load(opts)
 }
 
 // newConfigCommand groups what can be asked about the configuration. runtimes are the names
@@ -39,9 +51,9 @@ func (c *configFlags) load() (*config.Loaded, error) {
 func newConfigCommand(runtimes []string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
-		Short: "Check, print and describe the configuration",
+		Short: "Check, print, describe and reload the configuration",
 	}
-	cmd.AddCommand(newConfigCheckCommand(), newConfigPrintCommand(), &cobra.Command{
+	cmd.AddCommand(newConfigCheckCommand(), newConfigPrintCommand(), newConfigReloadCommand(), &cobra.Command{
 		Use:   "defaults",
 		Short: "Print every key with its default, commented: a file to start from",
 		Args:  cobra.NoArgs,
@@ -118,5 +130,35 @@ command line. Secrets are masked. With --format json it is {"config": {...}, "so
 	}
 	source.add(cmd)
 	cmd.Flags().StringVar(&format, "format", "yaml", "yaml or json")
+	return cmd
+}
+
+func newConfigReloadCommand() *cobra.Command {
+	var source configFlags
+	cmd := &cobra.Command{
+		Use:   "reload",
+		Short: "Have the running daemon take on the changed configuration",
+		Long: `Checks the configuration and, if nothing is wrong with it, has the daemon on this machine load it without a restart. It prints
+what became of that. The daemon is found by the state directory.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			loaded, err := source.load()
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), 2*control.Timeout)
+			defer cancel()
+			var answer struct{ Done string }
+			if err := control.Ask(ctx, loaded.Config.StateDir, "reload", &answer); err != nil {
+				if errors.Is(err, control.ErrNotRunning) {
+					return fmt.Errorf("%w: the next start finds the new configuration", err)
+				}
+				return fmt.Errorf("refused: %w", err)
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), answer.Done)
+			return err
+		},
+	}
+	source.add(cmd)
 	return cmd
 }

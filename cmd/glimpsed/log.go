@@ -11,7 +11,7 @@ import (
 // newLogger writes to w as text or JSON. With format "auto" it is text, and under
 // journald (which sets JOURNAL_STREAM) text without timestamps but with the priority
 // prefix of sd-daemon(3), so that `journalctl -p warning` works.
-func newLogger(w io.Writer, level slog.Level, format string) *slog.Logger {
+func newLogger(w io.Writer, level slog.Leveler, format string) *slog.Logger {
 	opts := &slog.HandlerOptions{Level: level}
 	journal := os.Getenv("JOURNAL_STREAM") != ""
 	if journal {

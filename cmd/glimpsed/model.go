@@ -14,10 +14,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/glimpsed/glimpsed/daemon"
 	"github.com/glimpsed/glimpsed/infer"
 	"github.com/glimpsed/glimpsed/models"
 	"github.com/glimpsed/glimpsed/models/arch"
 	"github.com/glimpsed/glimpsed/models/download"
+	"github.com/glimpsed/glimpsed/vision"
 )
 
 // modelFlags say which store is meant and where weights come from.
@@ -41,7 +43,9 @@ func (f *modelFlags) open() (*models.Store, error) {
 	}
 	f.runtime = loaded.Config.Infer
 	f.mirror = first(f.mirror, loaded.Config.Models.Mirror)
-	return models.NewStore(first(f.dir, loaded.Config.Models.Dir)), nil
+	store := models.NewStore(first(f.dir, loaded.Config.Models.Dir))
+	store.Prove = func(m vision.Model) ([]vision.Golden, error) { return daemon.Prove(m, f.runtime) }
+	return store, nil
 }
 
 func newModelCommand() *cobra.Command {

@@ -17,7 +17,7 @@ func smallModel(t *testing.T) []byte {
 	m := &tflite.Model{
 		Tensors: []tflite.Tensor{
 			{Name: "image", Type: tflite.Int8, Shape: []int{1, 8, 8, 3}, Quant: tflite.PerTensor(0.5, -1)},
-			{Name: "weights", Type: tflite.Int8, Shape: []int{2, 192}, Data: make([]byte, 384), Quant: tflite.PerTensor(0.1, 0)},
+			{Name: "weights", Type: tflite.Int8, Shape: []int{2, 192}, Data: bytes.Repeat([]byte{1, 0xff, 2}, 128), Quant: tflite.PerTensor(0.1, 0)},
 			{Name: "scores", Type: tflite.Int8, Shape: []int{1, 2}, Quant: tflite.PerTensor(0.25, 3)},
 		},
 		Operators: []tflite.Operator{{Op: tflite.FullyConnected, Inputs: []int{0, 1, -1}, Outputs: []int{2}}},
