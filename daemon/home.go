@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/glimpsed/glimpsed/board"
@@ -49,7 +50,7 @@ func (a *App) homeSubscriptions() []mqtt.Subscription {
 	return out
 }
 
-// tellHome publishes the discovery message on the first connection and whenever Home Assistant starts. Later
+// tellHome publishes the discovery message on the first connection, whenever Home Assistant starts and when cameras have changed. Later
 // connections have it again by themselves, since it is retained.
 func (a *App) tellHome(ctx context.Context) {
 	cfg := a.config().HomeAssistant
@@ -89,6 +90,7 @@ func (a *App) tellHome(ctx context.Context) {
 				Topic: cfg.Topic(a.config().Device), Whole: true, Kind: publish.KindDiscovery, Payload: payload,
 				QoS: 1, Retain: i == len(messages)-1,
 			})
+			previous = payload
 		}
 	}
 }
@@ -97,6 +99,11 @@ func (a *App) tellHome(ctx context.Context) {
 func (a *App) homeDevice() homeassistant.Device {
 	d := homeassistant.Device{
 		Base: a.config().MQTT.BaseTopic, Name: a.config().Device, Version: a.opts.Version, Board: board.CPUModel(), Commands: a.control.Allowed(),
+	}
+	_, d.Temperature = board.Temperature()
+	_, d.Throttled = board.Throttled()
+	if a.control.Allows("model") {
+		d.Models = a.modelNames()
 	}
 	for _, c := range a.all() {
 		one := homeassistant.Camera{Name: c.name, Image: c.picture.Load() || a.control.Allows("snapshot")}
@@ -107,4 +114,21 @@ func (a *App) homeDevice() homeassistant.Device {
 		d.Cameras = append(d.Cameras, one)
 	}
 	return d
+}
+
+// modelNames are the models that a camera may be given, and those that they have.
+func (a *App) modelNames() []string {
+	names := []string{models.CameraHealth}
+	installed, err := models.NewStore(a.config().Models.Dir).List()
+	if err != nil {
+		a.log.Warn("listing models for Home Assistant", "error", err) // those that are whole are listed all the same
+	}
+	for _, m := range installed {
+		names = append(names, m.Name)
+	}
+	for _, c := range a.all() {
+		names = append(names, c.modelInUse().Name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }

@@ -81,6 +81,10 @@ func (a *App) problems() []string {
 	if reason := a.refused.String(); reason != "" {
 		out = append(out, "configuration: "+reason)
 	}
+	reasons, _ := board.Throttled()
+	for _, reason := range reasons {
+		out = append(out, "processor: "+reason)
+	}
 	out = append(out, a.webhooks.faults()...)
 	for _, c := range a.all() {
 		if fault := c.pipeline.Fault(); fault != "" {
@@ -157,6 +161,13 @@ func (a *App) stats(now time.Time, interval time.Duration, last map[string]uint6
 		s.RSS = uint64(rss)
 	} else {
 		a.log.Debug("gathering stats", "error", err)
+	}
+	if c, known := board.Temperature(); known {
+		s.Temperature = &c
+	}
+	if reasons, known := board.Throttled(); known {
+		held := len(reasons) > 0
+		s.Throttled = &held
 	}
 	results := make(map[string]uint64, len(last))
 	for _, c := range a.all() {

@@ -132,7 +132,11 @@ func (e *Encoder) Stats(s Stats) Message {
 		Schema: Schema, Device: e.Device, RunID: e.RunID, At: timestamp(s.At),
 		UptimeS: int64(s.Uptime / time.Second), RSSMB: round(float64(s.RSS)/(1<<20), 10),
 		Cameras: make(map[string]cameraStats, len(s.Cameras)),
-		MQTT:    mqttStats{s.Pending, s.Lost},
+		MQTT:    mqttStats{s.Pending, s.Lost}, Throttled: s.Throttled,
+	}
+	if s.Temperature != nil {
+		t := round(*s.Temperature, 10)
+		p.TemperatureC = &t
 	}
 	for _, c := range s.Cameras {
 		latency := make(map[string]percentiles, len(c.Latency))

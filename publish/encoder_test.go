@@ -54,6 +54,7 @@ func testCamera() vision.CameraStatus {
 
 // The golden files are the examples of the documentation.
 func TestPayloads(t *testing.T) {
+	celsius, throttled := 48.312, false
 	e := testEncoder()
 	ms := time.Millisecond
 	p := Percentiles{P50: 20*ms + 123456, P95: 23*ms + 1, P99: 30 * ms}
@@ -72,7 +73,7 @@ func TestPayloads(t *testing.T) {
 		}), "diagnostics", true},
 		{"diagnostics-well.json", e.Diagnostics(Diagnostics{}), "diagnostics", true},
 		{"stats.json", e.Stats(Stats{
-			At: captured, Uptime: 90*time.Minute + 700*ms, RSS: 123_456_789, Pending: 1, Lost: 7,
+			At: captured, Uptime: 90*time.Minute + 700*ms, RSS: 123_456_789, Pending: 1, Lost: 7, Temperature: &celsius, Throttled: &throttled,
 			Cameras: []CameraStats{
 				{Camera: "front", Model: testResult().Model, FPS: 4.98765, Results: 26_000, Dropped: 12, Stale: 1, Still: 40_000, Latency: map[string]Percentiles{"invoke": p, "total": p}},
 				{Camera: "back", Model: testResult().Model, FPS: math.NaN()},

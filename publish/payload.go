@@ -27,8 +27,11 @@ type Stats struct {
 	At     time.Time
 	Uptime time.Duration
 	// RSS is the resident memory in bytes.
-	RSS     uint64
-	Cameras []CameraStats
+	RSS uint64
+	// Temperature is the processor's in degrees Celsius, Throttled whether it is held back; nil: unknown.
+	Temperature *float64
+	Throttled   *bool
+	Cameras     []CameraStats
 	// Pending is how many messages wait for the broker, Lost how many were given up.
 	Pending uint64
 	Lost    uint64
@@ -104,14 +107,16 @@ type problem struct {
 }
 
 type statsPayload struct {
-	Schema  int                    `json:"schema"`
-	Device  string                 `json:"device"`
-	RunID   string                 `json:"run_id"`
-	At      string                 `json:"at"`
-	UptimeS int64                  `json:"uptime_s"`
-	RSSMB   float64                `json:"rss_mb"`
-	Cameras map[string]cameraStats `json:"cameras"`
-	MQTT    mqttStats              `json:"mqtt"`
+	Schema       int                    `json:"schema"`
+	Device       string                 `json:"device"`
+	RunID        string                 `json:"run_id"`
+	At           string                 `json:"at"`
+	UptimeS      int64                  `json:"uptime_s"`
+	RSSMB        float64                `json:"rss_mb"`
+	TemperatureC *float64               `json:"temperature_c,omitempty"`
+	Throttled    *bool                  `json:"throttled,omitempty"`
+	Cameras      map[string]cameraStats `json:"cameras"`
+	MQTT         mqttStats              `json:"mqtt"`
 }
 
 type modelPayload struct {

@@ -108,7 +108,7 @@ func TestCommands(t *testing.T) {
 		{"set", `"leave": 0.9`, "events.leave: must not be above enter (0.8), got 0.9"},
 		{"set", "", "nothing to set: there are enabled, fps, enter and leave"},
 		{"set", `"source": "/etc/passwd"`, `unknown field "source"`},
-		{"format", "", `there is no command "format"; there are pause, ping, resume, set, snapshot`},
+		{"format", "", `there is no command "format"; there are model, pause, ping, reload, restart, resume, set, snapshot`},
 	} {
 		if got := a.ask(c.name, c.args); got.OK || got.Error != c.want {
 			t.Errorf("%s %s: %+v, want %s", c.name, c.args, got, c.want)
