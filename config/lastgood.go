@@ -40,7 +40,7 @@ func (l *Loaded) SaveLastGood(opts Options) error {
 	if old, err := readFile(name); err == nil && bytes.Equal(old, b.Bytes()) {
 		return nil
 	}
-	if err := writeWhole(name, b.Bytes()); err != nil {
+	if err := WriteWhole(name, b.Bytes()); err != nil {
 		return fmt.Errorf("writing %s: %w", name, cause(err))
 	}
 	return nil

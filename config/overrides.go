@@ -50,7 +50,7 @@ func SaveOverrides(stateDir string, changes []Override) error {
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", name, err)
 	}
-	if err := writeWhole(name, append([]byte(overridesHeader), out...)); err != nil {
+	if err := WriteWhole(name, append([]byte(overridesHeader), out...)); err != nil {
 		return fmt.Errorf("writing %s: %w", name, cause(err))
 	}
 	return nil
@@ -91,8 +91,8 @@ func (c Override) lay(content map[string]any) error {
 	return nil
 }
 
-// writeWhole writes a file that only its owner may read, whole or not at all.
-func writeWhole(name string, data []byte) (err error) {
+// WriteWhole writes a file that only its owner may read, whole or not at all.
+func WriteWhole(name string, data []byte) (err error) {
 	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		return err
 	}

@@ -263,6 +263,7 @@ func (a *App) run(ctx context.Context, lastLook func()) error {
 	for _, c := range a.all() {
 		a.start(c)
 	}
+	a.forgetGone()
 	a.changing.Unlock()
 	a.log.Info("running", "device", a.config().Device, "cameras", len(a.all()), "run_id", a.runID)
 	notify(a.log, sd.SdNotifyReady)
@@ -404,6 +405,7 @@ func (a *App) cameraChanged(c *camera, s vision.CameraStatus) {
 	a.publish(a.encoder.CameraDiagnostics(s))
 	if s.State != vision.CameraOnline { // it shows nothing
 		a.tellEvents(c.events.Stop(time.Now()))
+		a.endBest(c)
 	}
 	a.wake()
 }

@@ -24,7 +24,7 @@ type camera struct {
 	name     string
 	pipeline *Pipeline
 	events   *events.Tracker
-	best     bestPicture // the pipeline's
+	best     bestPicture
 	// picture says that events have one.
 	picture atomic.Bool
 
@@ -242,9 +242,7 @@ func (a *App) retire(c *camera) error {
 	a.progress.Remove(c.pipeline.stage)
 	a.progress.Remove(c.healthCheck().stageOf())
 	c.unwatch()
-	for _, m := range a.encoder.Forget(c.name) {
-		a.publish(m)
-	}
+	a.forget(c.name)
 	return nil
 }
 

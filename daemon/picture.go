@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"sync"
 	"time"
 
 	"github.com/glimpsed/glimpsed/imaging"
@@ -17,8 +18,9 @@ const (
 	eventQuality = 80
 )
 
-// bestPicture is the best picture of the event that goes on before a camera. It belongs to the camera's pipeline.
+// bestPicture is the best picture of the event that goes on before a camera.
 type bestPicture struct {
+	mu      sync.Mutex // guards all below
 	encoder imaging.Encoder
 	event   string
 	score   float64
@@ -30,9 +32,11 @@ type bestPicture struct {
 // keepBest publishes the first picture of an event and, when it has ended, the best one.
 func (a *App) keepBest(c *camera, frame vision.Frame) {
 	b := &c.best
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	id, score := c.events.Best()
 	if id != b.event {
-		a.tellBest(c)
+		a.tellPicture(c)
 		b.event, b.score, b.jpeg = id, 0, nil
 		if id == "" {
 			return
@@ -50,12 +54,19 @@ func (a *App) keepBest(c *camera, frame vision.Frame) {
 	// the encoder uses its bytes again, and the publisher keeps them
 	b.jpeg, b.score, b.at, b.told = bytes.Clone(jpeg), score, time.Now(), false
 	if first {
-		a.tellBest(c)
+		a.tellPicture(c)
 	}
 }
 
-// tellBest publishes the picture that is kept, if it is news.
-func (a *App) tellBest(c *camera) {
+// endBest publishes the best picture of an event that ended without another result: the camera has gone.
+func (a *App) endBest(c *camera) {
+	c.best.mu.Lock()
+	defer c.best.mu.Unlock()
+	a.tellPicture(c)
+}
+
+// tellPicture publishes the picture that is kept, if it is news. It needs best.mu.
+func (a *App) tellPicture(c *camera) {
 	if b := &c.best; b.jpeg != nil && !b.told {
 		a.publish(a.encoder.Image(c.name, b.jpeg))
 		b.told = true

@@ -209,6 +209,9 @@ func (a *App) carryOut(ctx context.Context, p *plan) error {
 	for _, c := range added {
 		a.start(c)
 	}
+	if len(added)+len(gone) > 0 {
+		a.noteCameras()
+	}
 	a.webhooks.set(p.cfg.Webhooks)
 	a.webhooks.serve(a.serving, a.fail)
 	a.control.SetLevel(control.Level(p.cfg.MQTT.Commands))

@@ -150,6 +150,22 @@ func TestReload(t *testing.T) {
 	}
 }
 
+// A camera that went while the daemon was away leaves nothing behind either.
+func TestCameraGoneBetweenRuns(t *testing.T) {
+	h := newHousehold(t)
+	h.config("", front, back)
+	h.start()
+	h.more("back")
+	_ = h.cmd.Process.Kill()
+	<-h.ended
+	h.config("", front)
+	h.start()
+	h.s.last(t, "glimpsed/porch/back/status", "")
+	h.s.last(t, "glimpsed/porch/back/settings", "")
+	h.more("front")
+	h.s.last(t, "glimpsed/porch/front/status", "online")
+}
+
 // What can't be used is refused with its reasons, and everything goes on.
 func TestReloadRefused(t *testing.T) {
 	h := newHousehold(t)

@@ -86,6 +86,7 @@ type Publisher struct {
 
 	mu      sync.Mutex
 	waiting []publish.Message // guarded by mu, oldest first
+	taken   uint64            // how many have left waiting, guarded by mu
 	lost    uint64            // guarded by mu
 	fault   string            // why the last attempt failed, guarded by mu
 }
@@ -112,7 +113,7 @@ func (p *Publisher) Publish(_ context.Context, m publish.Message) (publish.Ack, 
 	defer p.mu.Unlock()
 	p.waiting = append(p.waiting, m)
 	if len(p.waiting) > maxWaiting {
-		p.waiting = p.waiting[1:]
+		p.take()
 		p.drop("too many wait: this was the oldest")
 	}
 	p.poke()
@@ -124,6 +125,12 @@ func (p *Publisher) wants(payload []byte) bool {
 		Type string `json:"type"`
 	}
 	return json.Unmarshal(payload, &e) == nil && slices.Contains(p.cfg.Types, e.Type)
+}
+
+// take removes the oldest event. It needs mu.
+func (p *Publisher) take() {
+	p.waiting = p.waiting[1:]
+	p.taken++
 }
 
 // drop counts an event that is given up, and says so the first time in a row. It needs mu.
@@ -175,12 +182,13 @@ func (p *Publisher) Run(ctx context.Context) error {
 	defer p.client.CloseIdleConnections()
 	for {
 		p.mu.Lock()
-		var next *publish.Message
-		if len(p.waiting) > 0 {
-			next = &p.waiting[0]
+		var next publish.Message
+		any, number := len(p.waiting) > 0, p.taken
+		if any {
+			next = p.waiting[0]
 		}
 		p.mu.Unlock()
-		if next == nil {
+		if !any {
 			select {
 			case <-ctx.Done():
 				return nil
@@ -188,14 +196,15 @@ func (p *Publisher) Run(ctx context.Context) error {
 			}
 			continue
 		}
-		if !p.deliver(ctx, *next) {
+		if !p.deliver(ctx, next, number) {
 			return nil
 		}
 	}
 }
 
-// deliver posts an event until the server has it or it is given up; false means that ctx has ended.
-func (p *Publisher) deliver(ctx context.Context, m publish.Message) bool {
+// deliver posts an event until the server has it or it is given up; number is how many were taken before it. false means that ctx
+// has ended.
+func (p *Publisher) deliver(ctx context.Context, m publish.Message, number uint64) bool {
 	began := time.Now()
 	for wait := retryMin; ; wait = min(2*wait, retryMax) {
 		err, final := p.post(ctx, m)
@@ -209,9 +218,8 @@ func (p *Publisher) deliver(ctx context.Context, m publish.Message) bool {
 			if giveUp {
 				p.drop("the server did not take it")
 			}
-			// it may have been dropped for newer ones meanwhile
-			if len(p.waiting) > 0 && &p.waiting[0].Payload[0] == &m.Payload[0] {
-				p.waiting = p.waiting[1:]
+			if p.taken == number { // else it was dropped for newer ones meanwhile
+				p.take()
 			}
 			p.mu.Unlock()
 			return true
