@@ -86,6 +86,16 @@ def confusion(model, style, pictures, per_class, seed, batch=32):
     return counts
 
 
+def report_unaltered(model, pictures, batch=32):
+    """How many photos are called clear as they are, and what the others are taken for."""
+    counts = np.zeros(len(degrade.LABELS), int)
+    for start in range(0, len(pictures), batch):
+        guesses = model.logits(np.stack([degrade.to_input(picture) for picture in pictures[start : start + batch]])).argmax(1)
+        counts += np.bincount(guesses, minlength=len(counts))
+    wrong = [f"{degrade.LABELS[i]} {counts[i]}" for i in np.argsort(-counts) if i and counts[i]]
+    print(f"\nunseen pictures as they are: clear {counts[0] / counts.sum():.1%} of {counts.sum()}; {', '.join(wrong)}")
+
+
 def report(style, counts):
     print(f"\n{style}-style defects on unseen pictures: top-1 {np.trace(counts) / counts.sum():.2%} of {counts.sum()}")
     for number, label in enumerate(degrade.LABELS):
@@ -114,7 +124,7 @@ def write_validation(folder, pictures, per_class, seed):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("model", type=Path, nargs="*", help=".pth or .tflite")
-    parser.add_argument("--photos", type=Path, default=photos.DEFAULT_FOLDER, help="folder of good pictures")
+    parser.add_argument("--photos", type=Path, nargs="+", default=[photos.DEFAULT_FOLDER], help="folders of good pictures")
     parser.add_argument("--per-class", type=int, default=96, help="pictures a class and style")
     parser.add_argument("--styles", nargs="+", choices=["train", "holdout"], default=["train", "holdout"])
     parser.add_argument("--seed", type=int, default=5, help="of the defects")
@@ -133,6 +143,7 @@ def main():
     for path in args.model:
         model = (LiteModel if path.suffix == ".tflite" else TorchModel)(path, args.threads)
         print(f"{path.name}, {len(unseen)} unseen pictures")
+        report_unaltered(model, unseen)
         for style in args.styles:
             report(style, confusion(model, style, unseen, args.per_class, args.seed))
 

@@ -22,9 +22,9 @@ def noisy(rng, picture):
         kind = choose(rng, {"rgb": 3, "poisson": 2, "luma": 1})
     if kind in ("rgb", "luma"):
         shape = (height, width, 3 if kind == "rgb" else 1)
-        x += gauss(rng, shape) * (loss * np.float32(log_uniform(rng, 6, 45)))
+        x += gauss(rng, shape) * (loss * np.float32(log_uniform(rng, 7.5, 45)))
     elif kind == "uniform":
-        reach = np.float32(log_uniform(rng, 6, 35) * math.sqrt(3)) * loss
+        reach = np.float32(log_uniform(rng, 7.5, 35) * math.sqrt(3)) * loss
         x += (rng.random((height, width, 3), dtype=np.float32) * 2 - 1) * reach
     elif kind == "chroma":
         size = rng.uniform(0.8, 3) * u  # blotches, as after a camera's noise reduction
@@ -33,14 +33,14 @@ def noisy(rng, picture):
         chroma = cv2.resize(chroma, (width, height), interpolation=cv2.INTER_LINEAR) * np.float32(log_uniform(rng, 14, 60))
         x += chroma + gauss(rng, (height, width, 1)) * (loss * np.float32(rng.uniform(0, 6)))
     elif kind == "poisson":
-        deviation = log_uniform(rng, 6, 45) * float(loss)  # at mid grey
+        deviation = log_uniform(rng, 7.5, 45) * float(loss)  # at mid grey
         photons = 128 / deviation**2
         if photons * 255 < 60:
             x = rng.poisson(x * photons).astype(np.float32) / np.float32(photons)
         else:
             x += np.sqrt(x / np.float32(photons)) * gauss(rng, x.shape)
     elif kind == "impulse":
-        density = float(np.clip((log_uniform(rng, 5.5, 40) * float(loss) / 127) ** 2, 0.012, 0.45))
+        density = float(np.clip((log_uniform(rng, 7, 40) * float(loss) / 127) ** 2, 0.012, 0.45))
         planes = 3 if chance(rng, 0.4) else 1
         hit = rng.random((height, width, planes), dtype=np.float32)
         extremes = choose(rng, {"both": 6, "white": 1, "black": 1, "any": 1})
@@ -50,7 +50,7 @@ def noisy(rng, picture):
             value = {"both": hit < density / 2, "white": np.ones_like(hit), "black": np.zeros_like(hit)}[extremes] * np.float32(255)
         x = np.where(hit < density, value, x)
     elif kind == "speckle":
-        sigma = np.float32(log_uniform(rng, 6, 45) / 110) * loss
+        sigma = np.float32(log_uniform(rng, 7.5, 45) / 110) * loss
         planes = 3 if chance(rng, 0.5) else 1
         x *= 1 + gauss(rng, (height, width, planes)) * sigma
         x += gauss(rng, (height, width, planes)) * (loss * np.float32(3))

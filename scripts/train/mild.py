@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from pixels import add_grain, chance, clip8, gaussian_blur, jpeg, log_uniform, radial, tone, unit
-from scenes import write_text
+from text import write_text
 
 
 def mild_optics(rng, picture):

@@ -15,9 +15,10 @@ def is_validation(name):
     return hashlib.sha256(name.encode()).digest()[0] % 5 == 0
 
 
-def load(folder, validation):
+def load(folders, validation):
     """Decoded photos (H, W, 3) uint8 of one side of the split, sorted by name."""
-    paths = sorted(p for p in Path(folder).iterdir() if p.suffix.lower() in SUFFIXES and is_validation(p.name) == validation)
+    paths = [p for folder in folders for p in Path(folder).iterdir()]
+    paths = sorted((p for p in paths if p.suffix.lower() in SUFFIXES and is_validation(p.name) == validation), key=lambda p: p.name)
     if not paths:
-        raise SystemExit(f"reading photos: no pictures in {folder}")
+        raise SystemExit(f"reading photos: no pictures in {', '.join(map(str, folders))}")
     return [np.array(Image.open(path).convert("RGB")) for path in paths]

@@ -1,10 +1,9 @@
 """What the camera looks at: crops of photos at a camera's resolution."""
 
-import string
-
 import cv2
 import numpy as np
 
+from clutter import built, cluttered, isolated
 from pixels import chance, choose, clip8, log_uniform, luma, soft_field
 
 
@@ -60,17 +59,20 @@ def blended(rng, first, second):
     return clip8(first * share + second * (1 - share))
 
 
-def write_text(rng, picture, at, size, colour):
-    letters = list(string.ascii_uppercase + string.digits + " :-/.")
-    text = "".join(rng.choice(letters, rng.integers(3, 20)))
-    cv2.putText(picture, text, at, int(rng.integers(0, 4)), size, colour, int(rng.integers(1, 3)), cv2.LINE_AA)
-
-
 def scene(rng, photos):
+    """(H, W, 3) uint8: a photo as it is at times, mostly a part of one that was changed or had things put into it."""
+    if chance(rng, 0.12):
+        return photos[rng.integers(len(photos))].copy()
     picture = photo_scene(rng, photos)
-    if chance(rng, 0.25):
+    if chance(rng, 0.2):
         picture = blended(rng, picture, photo_scene(rng, photos))
-    if chance(rng, 0.3):  # other colours, as of other things
+    elif chance(rng, 0.08):
+        picture = isolated(rng, picture)
+    elif chance(rng, 0.06):
+        picture = built(rng, *picture.shape[1::-1], photos)
+    if chance(rng, 0.35):
+        picture = cluttered(rng, picture, photos)
+    if chance(rng, 0.25):  # other colours, as of other things
         hsv = cv2.cvtColor(picture, cv2.COLOR_RGB2HSV)
         hsv[..., 0] = (hsv[..., 0].astype(np.int16) + int(rng.integers(-9, 10))) % 180
         picture = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)

@@ -282,7 +282,10 @@ def parse_stage(text):
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--photos", type=Path, default=photos.DEFAULT_FOLDER, help="folder of good pictures")
+    parser.add_argument("--photos", type=Path, nargs="+", default=[photos.DEFAULT_FOLDER], help="folders of good pictures")
+    parser.add_argument(
+        "--balance-photos", type=Path, nargs="+", help="folders whose photos that are not trained with set the last layer's biases"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoint.pth and resnet18-camera-health.pth")
     parser.add_argument(
         "--stages",
@@ -417,7 +420,8 @@ def train(rank, args):
         trainer.run()
     if rank == 0:
         settle_batch_norm(trainer.ema, pictures, args.seed + 1000, args.settle_pictures, args.device, args.workers)
-        balance_classes(trainer.ema, pictures, args.seed + 2000, 2 * args.settle_pictures, args.device)
+        unseen = photos.load(args.balance_photos, validation=True) if args.balance_photos else pictures
+        balance_classes(trainer.ema, unseen, args.seed + 2000, 2 * args.settle_pictures, args.device)
         path = args.out / "resnet18-camera-health.pth"
         export(widen(trainer.ema, FULL_WIDTH, args.device), path)
         print(f"wrote {path}", flush=True)
