@@ -287,7 +287,11 @@ func (a *App) run(ctx context.Context, lastLook func()) error {
 	a.looking = nil
 	a.changing.Unlock()
 	lastLook()
-	notify(a.log, sd.SdNotifyStopping)
+	if a.supervisor.goesOn() {
+		notify(a.log, reloading()) // after STOPPING=1 systemd would kill the process
+	} else {
+		notify(a.log, sd.SdNotifyStopping)
+	}
 	a.log.Info("stopping", "results", a.results.Load())
 	stopLooking()
 	stopTelling()

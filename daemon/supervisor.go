@@ -11,8 +11,6 @@ import (
 	"time"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
-	"golang.org/x/sys/unix"
-
 	"github.com/glimpsed/glimpsed/config"
 	"github.com/glimpsed/glimpsed/control"
 )
@@ -44,6 +42,7 @@ type Supervisor struct {
 	reloading sync.Mutex
 
 	mu      sync.Mutex
+	ctx     context.Context    // Run's
 	app     *App               // the one that runs, guarded by mu as all below
 	loaded  *config.Loaded     // app's
 	files   string             // their fingerprint when they were read last
@@ -148,7 +147,7 @@ func (s *Supervisor) run(ctx context.Context, app *App, loaded *config.Loaded) (
 	defer stop()
 	app.supervisor = s
 	s.mu.Lock()
-	s.app, s.loaded, s.stop, s.next = app, loaded, stop, nil
+	s.ctx, s.app, s.loaded, s.stop, s.next = ctx, app, loaded, stop, nil
 	s.mu.Unlock()
 	if s.OnStart != nil {
 		s.OnStart(app)
@@ -208,7 +207,7 @@ func (s *Supervisor) reload(ctx context.Context) (done string, then func(), err 
 	if app == nil {
 		return "", then, errors.New("glimpsed is just starting or stopping: try again")
 	}
-	notify(log, fmt.Sprintf("%s\nMONOTONIC_USEC=%d", sd.SdNotifyReloading, monotonic().Microseconds()))
+	notify(log, reloading())
 	loaded, err := s.load()
 	if err == nil {
 		err = app.Reload(ctx, loaded.Config)
@@ -250,6 +249,16 @@ func (s *Supervisor) askRestart() (then func()) {
 		s.restart = true
 		s.stop()
 	}
+}
+
+// goesOn says that another App follows the one that ends, or the process anew. A nil Supervisor has one App only.
+func (s *Supervisor) goesOn() bool {
+	if s == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ctx.Err() == nil && (s.next != nil || s.restart)
 }
 
 // watch takes a configuration on whose file has changed, where it says that it wants that.
@@ -329,11 +338,4 @@ func (s *Supervisor) keep(ctx context.Context, proven <-chan struct{}) {
 			s.Options.Log.Warn("the configuration could not be kept for --last-good", "error", err)
 		}
 	}
-}
-
-// monotonic is the reading of CLOCK_MONOTONIC, as systemd wants it with RELOADING=1.
-func monotonic() time.Duration {
-	var t unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) // can't fail with this clock
-	return time.Duration(t.Nano())
 }

@@ -2,11 +2,13 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"strings"
 	"time"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/sys/unix"
 )
 
 // notify tells systemd one line of sd_notify(3). Without systemd it does nothing; a
@@ -15,6 +17,13 @@ func notify(log *slog.Logger, state string) {
 	if _, err := sd.SdNotify(false, state); err != nil {
 		log.Warn("telling systemd", "state", state, "error", err)
 	}
+}
+
+// reloading is RELOADING=1 with the reading of CLOCK_MONOTONIC that systemd wants with it. READY=1 has to follow.
+func reloading() string {
+	var t unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) // can't fail with this clock
+	return fmt.Sprintf("%s\nMONOTONIC_USEC=%d", sd.SdNotifyReloading, t.Nano()/1000)
 }
 
 // feedWatchdog feeds systemd's watchdog, where the unit sets one, for as long as every

@@ -531,16 +531,21 @@ func TestClassifySaysWhatItCanAndNamesTheRest(t *testing.T) {
 	}
 }
 
-func TestSystemdIsToldOfStartWatchdogAndStop(t *testing.T) {
-	m := newTiny(t)
-	socket := filepath.Join(t.TempDir(), "notify")
-	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
+// systemd is the other end of sd_notify(3).
+type systemd struct {
+	socket string
+	mu     sync.Mutex
+	told   []string // guarded by mu
+}
+
+func newSystemd(t *testing.T) *systemd {
+	t.Helper()
+	s := &systemd{socket: filepath.Join(t.TempDir(), "notify")}
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: s.socket, Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
-	var mu sync.Mutex
-	var told []string
+	t.Cleanup(func() { conn.Close() })
 	go func() {
 		buf := make([]byte, 4096)
 		for {
@@ -548,19 +553,31 @@ func TestSystemdIsToldOfStartWatchdogAndStop(t *testing.T) {
 			if errors.Is(err, net.ErrClosed) {
 				return
 			}
-			mu.Lock()
-			told = append(told, string(buf[:n]))
-			mu.Unlock()
+			s.mu.Lock()
+			s.told = append(s.told, string(buf[:n]))
+			s.mu.Unlock()
 		}
 	}()
-	heard := func(part string) func() bool {
-		return func() bool {
-			mu.Lock()
-			defer mu.Unlock()
-			return slices.ContainsFunc(told, func(s string) bool { return strings.Contains(s, part) })
+	return s
+}
+
+// count is how often a message with part was sent.
+func (s *systemd) count(part string) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range s.told {
+		if strings.Contains(m, part) {
+			n++
 		}
 	}
-	p := start(t, []string{"NOTIFY_SOCKET=" + socket, "WATCHDOG_USEC=2000000", "JOURNAL_STREAM=1:2"}, append([]string{"run",
+	return n
+}
+
+func TestSystemdIsToldOfStartWatchdogAndStop(t *testing.T) {
+	m := newTiny(t)
+	manager := newSystemd(t)
+	heard := func(part string) func() bool { return func() bool { return manager.count(part) > 0 } }
+	p := start(t, []string{"NOTIFY_SOCKET=" + manager.socket, "WATCHDOG_USEC=2000000", "JOURNAL_STREAM=1:2"}, append([]string{"run",
 		"--set", "broker.listen=127.0.0.1:0", "--set", "cameras[0].name=front", "--set", "cameras[0].source=pattern:"}, m.settings()...)...)
 	eventually(t, "READY=1", heard("READY=1"))
 	eventually(t, "WATCHDOG=1", heard("WATCHDOG=1"))

@@ -345,6 +345,44 @@ func TestRestartKeepsSettings(t *testing.T) {
 	}
 }
 
+// A reload and a restart are no end: after STOPPING=1 systemd would wait for the process to go, and kill it.
+func TestSystemdIsToldOfReloads(t *testing.T) {
+	h := newHousehold(t)
+	manager := newSystemd(t)
+	h.config("", front)
+	h.process = start(t, []string{"STATE_DIRECTORY=" + h.state, "NOTIFY_SOCKET=" + manager.socket}, "run", "-c", h.file)
+	h.more("front")
+	ready := func(n int) {
+		t.Helper()
+		eventually(t, fmt.Sprintf("READY=1 the %d. time", n), func() bool { return manager.count("READY=1") >= n })
+	}
+	h.config("", front, back)
+	if out, code := h.reload(); code != exitDone { // in place
+		t.Fatalf("exit code %d: %s", code, out)
+	}
+	ready(2)
+	h.config("homeassistant: {enabled: true}", front)
+	if out, code := h.reload(); code != exitDone { // another connection
+		t.Fatalf("exit code %d: %s", code, out)
+	}
+	ready(3)
+	h.more("front")
+	newAsker(t, h.broker, h.s).ask("restart", "")
+	ready(4)
+	h.more("front")
+	if n := manager.count("STOPPING=1"); n != 0 {
+		t.Errorf("STOPPING=1 was sent %d times", n)
+	}
+	if n := manager.count("RELOADING=1\nMONOTONIC_USEC="); n != 4 { // the second kind says so when it begins, and before it goes over
+		t.Errorf("RELOADING=1 was sent %d times", n)
+	}
+	_ = h.cmd.Process.Signal(syscall.SIGTERM)
+	if code := h.wait(); code != exitDone {
+		t.Errorf("exit code %d", code)
+	}
+	eventually(t, "STOPPING=1", func() bool { return manager.count("STOPPING=1") == 1 })
+}
+
 // Two daemons can't share a state directory's socket; the second says so and does its work.
 func TestReloadWithoutADaemon(t *testing.T) {
 	h := newHousehold(t)
