@@ -317,7 +317,7 @@ func startToxiproxy(t *testing.T, upstream string) toxiproxy {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	p := toxiproxy{t: t, api: fmt.Sprintf("http://127.0.0.1:%d", port), listen: fmt.Sprintf("127.0.0.1:%d", freePort(t))}
+	p := toxiproxy{t: t, api: fmt.Sprintf("http://127.0.0.1:%d", port), listen: "127.0.0.1:0"}
 	eventually(t, "toxiproxy", func() bool {
 		r, err := http.Get(p.api + "/version")
 		if err != nil {
@@ -326,23 +326,35 @@ func startToxiproxy(t *testing.T, upstream string) toxiproxy {
 		r.Body.Close()
 		return true
 	})
-	p.post("/proxies", map[string]any{"name": "mqtt", "listen": p.listen, "upstream": upstream, "enabled": true})
+	var made struct{ Listen string }
+	if err := json.Unmarshal(p.post("/proxies", map[string]any{"name": "mqtt", "listen": p.listen, "upstream": upstream, "enabled": true}), &made); err != nil {
+		t.Fatal(err)
+	}
+	p.listen = made.Listen
 	return p
 }
 
-func (p toxiproxy) post(path string, body any) {
+// post asks for something, again if toxiproxy is too busy, and returns the answer.
+func (p toxiproxy) post(path string, body any) []byte {
 	p.t.Helper()
 	b, err := json.Marshal(body)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	r, err := http.Post(p.api+path, "application/json", bytes.NewReader(b))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer r.Body.Close()
-	if answer, _ := io.ReadAll(r.Body); r.StatusCode >= 300 {
-		p.t.Fatalf("toxiproxy %s: %s %s", path, r.Status, answer)
+	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		r, err := http.Post(p.api+path, "application/json", bytes.NewReader(b))
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		answer, err := io.ReadAll(r.Body)
+		r.Body.Close()
+		switch {
+		case err == nil && (r.StatusCode < 300 || r.StatusCode == http.StatusConflict): // done now, or by an attempt before
+			return answer
+		case r.StatusCode >= 500 && time.Now().Before(end): // also where somebody has the port for a moment
+		default:
+			p.t.Fatalf("toxiproxy %s: %s %s (%v)", path, r.Status, answer, err)
+		}
 	}
 }
 
