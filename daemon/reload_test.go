@@ -122,7 +122,8 @@ func TestChangingModels(t *testing.T) {
 	if grown := after.resident - before.resident; grown > 16<<20 {
 		t.Errorf("%d changes took %d MiB", swaps*3/4, grown>>20)
 	}
-	if after.goroutines > before.goroutines+2 || after.openFiles > before.openFiles {
+	// Each result on its way to the broker has one: a few more or less. A leak would be one a change, at least.
+	if after.goroutines > before.goroutines+swaps/10 || after.openFiles > before.openFiles {
 		t.Errorf("from %+v to %+v", before, after)
 	}
 	l.changing.Lock()
