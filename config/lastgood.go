@@ -3,6 +3,7 @@ package config
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -61,5 +62,6 @@ func LoadLastGood(opts Options) (l *Loaded, saved time.Time, err error) {
 	if err != nil {
 		return nil, saved, fmt.Errorf("the last configuration that worked does not any more: %w", err)
 	}
+	l.watch = cmp.Or(opts.File, DefaultFile) // which is to be mended
 	return l, saved, nil
 }

@@ -53,6 +53,9 @@ cameras:
 	if c := again.Config; c.MQTT.Password != "s3cret" || c.Device != "hall" || c.Cameras[1].FPS != 2 || c.Log.Level != "debug" {
 		t.Errorf("got %+v", c)
 	}
+	if files := again.Watched(); files[0] != opts.File {
+		t.Errorf("watched are %v", files)
+	}
 	// Writing the same again leaves the file alone: it may be on an SD card.
 	name := filepath.Join(state, LastGoodFile)
 	before, err := os.Stat(name)

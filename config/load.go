@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -53,7 +54,9 @@ type Loaded struct {
 	// Notices are worth telling the user, but no errors.
 	Notices []Finding
 
-	tree *value
+	// watch is the file to be watched, where it isn't File.
+	watch string
+	tree  *value
 }
 
 // Load reads every layer and checks the result. Its error is Findings: every
@@ -95,10 +98,7 @@ func Load(opts Options) (*Loaded, error) {
 
 // Watched are the files whose change may change the configuration, those included that may come to be.
 func (l *Loaded) Watched() []string {
-	main := l.File
-	if main == "" {
-		main = DefaultFile
-	}
+	main := cmp.Or(l.watch, l.File, DefaultFile)
 	return []string{main, filepath.Join(l.Config.StateDir, OverridesFile)}
 }
 
