@@ -3,12 +3,15 @@ package mqtt
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
+	"log/slog"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/glimpsed/glimpsed/publish"
+	"github.com/glimpsed/glimpsed/publish/outbox"
 )
 
 // BenchmarkPublish sends results of their usual size at QoS 1 over TCP, as many as
@@ -69,4 +72,57 @@ func benchmarkPublish(b *testing.B, s server, open int, every time.Duration) {
 	ms := func(q int) float64 { return float64(took[len(took)*q/100]) / float64(time.Millisecond) }
 	b.ReportMetric(ms(50), "p50-ms")
 	b.ReportMetric(ms(99), "p99-ms")
+}
+
+// BenchmarkCatchUp sends what waited in the outbox while the broker was away, at QoS 1, while new results go on
+// at 20 a second: "results/s" of what waited.
+func BenchmarkCatchUp(b *testing.B) {
+	for name, make := range servers {
+		b.Run(name, func(b *testing.B) { benchmarkCatchUp(b, make(b), 20_000) })
+	}
+}
+
+func benchmarkCatchUp(b *testing.B, s server, waiting int) {
+	s.start()
+	b.Cleanup(s.stop)
+	m := publish.Message{Topic: "front/result", Kind: publish.KindResult, QoS: 1, Payload: bytes.Repeat([]byte("x"), 640)}
+	var took time.Duration
+	rounds := 0
+	for b.Loop() {
+		box, err := outbox.Open(outbox.Options{Dir: b.TempDir(), Sync: 10 * time.Millisecond})
+		if err != nil {
+			b.Fatal(err)
+		}
+		for range waiting {
+			for err = outbox.ErrBusy; errors.Is(err, outbox.ErrBusy); {
+				if _, err = box.Append(m, false); err != nil {
+					time.Sleep(time.Millisecond) // the disk is slower
+				}
+			}
+		}
+		if n := box.State().Pending; n != uint64(waiting) {
+			b.Fatalf("%d wait, want %d", n, waiting)
+		}
+		p, err := New(testConfig(s.addr()), Options{Device: "porch", Outbox: box, Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			b.Fatal(err)
+		}
+		ran := make(chan error, 1)
+		began := time.Now()
+		go func() { ran <- p.Run(context.Background()) }()
+		for !p.State().Connected || p.State().Pending+box.State().Pending > 0 {
+			mustPublish(b, p, m)
+			time.Sleep(50 * time.Millisecond)
+		}
+		took += time.Since(began)
+		rounds++
+		closeWithin(p, 2*time.Second)
+		if err := <-ran; err != nil {
+			b.Error(err)
+		}
+		if err := box.Close(); err != nil {
+			b.Error(err)
+		}
+	}
+	b.ReportMetric(float64(rounds*waiting)/took.Seconds(), "results/s")
 }
