@@ -32,6 +32,7 @@ type library struct {
 }
 
 func dlopen(path string) (*library, error) {
+	C.gl_tame_heap()
 	cpath := C.CString(path)
 	defer C.free(unsafe.Pointer(cpath))
 	var why [1024]C.char
@@ -254,6 +255,7 @@ func (m *compiled) Close() error {
 	defer m.lib.mu.Unlock()
 	if m.model != nil {
 		C.gl_close(m.model)
+		C.gl_trim()
 		m.model = nil
 	}
 	if m.data.release != nil {

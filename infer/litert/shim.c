@@ -4,6 +4,9 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -339,4 +342,16 @@ void gl_close(gl_model *m) {
   if (m->compiled) m->lib->LiteRtDestroyCompiledModel(m->compiled);
   if (m->model) m->lib->LiteRtDestroyModel(m->model);
   free(m);
+}
+
+void gl_tame_heap(void) {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, 1 << 20);
+#endif
+}
+
+void gl_trim(void) {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
 }

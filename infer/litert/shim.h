@@ -103,4 +103,9 @@ static inline unsigned gl_rank(const gl_layout *l) { return l->rank < GL_MAX_RAN
 // gl_close frees everything that belongs to the model.
 void gl_close(gl_model *m);
 
+// gl_tame_heap has large blocks live outside glibc's arenas for good: it raises the limit for that each time one is
+// freed, and changing models would leave ever more holes behind. gl_trim gives what is free back to the system.
+void gl_tame_heap(void);
+void gl_trim(void);
+
 #endif
