@@ -11,6 +11,7 @@ import (
 	"time"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
+
 	"github.com/glimpsed/glimpsed/config"
 	"github.com/glimpsed/glimpsed/control"
 )
