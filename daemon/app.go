@@ -91,7 +91,7 @@ type App struct {
 	// reloading is held by who prepares a change of the configuration, changing by who carries it out and
 	// by Run when it starts and stops: a stop doesn't wait for a model that is being opened.
 	reloading, changing sync.Mutex
-	models              []*Model        // those that are open, guarded by changing
+	models              []*Model        // those that are open, changed by who holds both
 	looking, serving    context.Context // of cameras and webhooks, nil while none runs, guarded by changing
 	runningCameras      atomic.Int64
 	ended               chan struct{} // no camera runs any more

@@ -69,8 +69,8 @@ func Bench(ctx context.Context, cfg config.Config, frames int, limit time.Durati
 	cfg.Cameras = cfg.Cameras[:1]
 	cam.FPS, cam.Pace = 0, capture.PaceFast
 	cfg.MQTT.Brokers, cfg.Broker.Listen = nil, "127.0.0.1:0"
-	cfg.MQTT.Outbox.Mode = "off" // what waits there is a daemon's
-	cfg.Webhooks = nil           // nobody out there is to hear of a measurement
+	cfg.StateDir = ""  // what is there is a daemon's
+	cfg.Webhooks = nil // nobody out there is to hear of a measurement
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 

@@ -25,6 +25,7 @@ type camera struct {
 	pipeline *Pipeline
 	events   *events.Tracker
 	best     bestPicture
+	counted  uint64 // results when the last stats were gathered, tellStats's
 	// picture says that events have one.
 	picture atomic.Bool
 
@@ -215,14 +216,17 @@ func (a *App) change(ctx context.Context, c *camera, p cameraPlan) error {
 	}
 	if reopen {
 		a.openSource(c)
-		a.start(c)
 	} else if was.FPS != p.cfg.FPS {
 		c.source().SetFPS(p.cfg.FPS)
 	}
 	if was.Enabled != p.cfg.Enabled {
 		c.enable(p.cfg.Enabled)
 	}
-	a.tellSettings(c)
+	if reopen {
+		a.start(c)
+	} else {
+		a.tellSettings(c)
+	}
 	return nil
 }
 

@@ -23,6 +23,9 @@ type published struct {
 
 // forgetGone clears what an earlier run left with the broker of cameras that are configured no more, and notes those that are.
 func (a *App) forgetGone() {
+	if a.config().StateDir == "" {
+		return
+	}
 	now := a.published()
 	var before published
 	data, err := os.ReadFile(a.camerasPath())

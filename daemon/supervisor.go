@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
@@ -39,6 +40,8 @@ type Supervisor struct {
 	// OnStart, if not nil, is told of each App before it runs.
 	OnStart func(*App)
 
+	logger atomic.Pointer[slog.Logger] // as the configuration in force wants it
+
 	// reloading is held by a Reload.
 	reloading sync.Mutex
 
@@ -54,8 +57,9 @@ type Supervisor struct {
 
 // Run runs the daemon until ctx ends or an App comes to its end by itself. It may be called once.
 func (s *Supervisor) Run(ctx context.Context) error {
+	s.logger.Store(s.Options.Log)
 	if s.Options.Log == nil {
-		s.Options.Log = slog.Default()
+		s.logger.Store(slog.Default())
 	}
 	current, refused, err := s.first()
 	if err != nil {
@@ -79,7 +83,9 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	var previous *config.Loaded // what ran before
 	for {
 		s.configured(current)
-		app, err := New(current.Config, s.Options)
+		opts := s.Options
+		opts.Log = s.log()
+		app, err := New(current.Config, opts)
 		if err != nil {
 			back, reason, lost := s.back(previous, refused, err)
 			if back == nil {
@@ -122,7 +128,7 @@ func (s *Supervisor) first() (loaded *config.Loaded, refused, err error) {
 func (s *Supervisor) back(previous *config.Loaded, refused, why error) (loaded *config.Loaded, reason, lost error) {
 	switch {
 	case previous != nil:
-		s.Options.Log.Error("the new configuration can't be started: going back to the one before", "error", why)
+		s.log().Error("the new configuration can't be started: going back to the one before", "error", why)
 		return previous, fmt.Errorf("%s; the one before is in force", config.Problem(why)), nil
 	case refused != nil || s.LastGood == nil:
 		return nil, nil, nil
@@ -131,16 +137,19 @@ func (s *Supervisor) back(previous *config.Loaded, refused, why error) (loaded *
 	if err != nil {
 		return nil, nil, err
 	}
-	s.Options.Log.Error("the configuration can't be started: the last one that worked is used", "error", why, "saved", saved)
+	s.log().Error("the configuration can't be started: the last one that worked is used", "error", why, "saved", saved)
 	return loaded, fmt.Errorf("%s; the last one that worked is in force, of %s", config.Problem(why), saved.UTC().Format(time.RFC3339)), nil
 }
 
 // configured tells of a configuration that is in force or is going to be.
 func (s *Supervisor) configured(l *config.Loaded) {
 	if s.OnConfig != nil {
-		s.Options.Log = s.OnConfig(l)
+		s.logger.Store(s.OnConfig(l))
 	}
 }
+
+// log is the log to use now.
+func (s *Supervisor) log() *slog.Logger { return s.logger.Load() }
 
 // run runs one App. next is what is to run after it, nil for nothing.
 func (s *Supervisor) run(ctx context.Context, app *App, loaded *config.Loaded) (next *config.Loaded, err error) {
@@ -168,9 +177,9 @@ func (s *Supervisor) run(ctx context.Context, app *App, loaded *config.Loaded) (
 
 // listen takes commands by the socket in a state directory. A daemon that can't does its work without.
 func (s *Supervisor) listen(ctx context.Context, dir string) *crew {
-	socket, err := control.Listen(dir, s.Options.Log)
+	socket, err := control.Listen(dir, s.log())
 	if err != nil {
-		s.Options.Log.Warn("`glimpsed config reload` will not reach this daemon", "error", err)
+		s.log().Warn("`glimpsed config reload` will not reach this daemon", "error", err)
 		return nil
 	}
 	return muster(ctx, func(error) {}, func(ctx context.Context) error { socket.Serve(ctx, s.Command); return nil })
@@ -204,7 +213,7 @@ func (s *Supervisor) reload(ctx context.Context) (done string, then func(), err 
 	s.mu.Lock()
 	app, stop := s.app, s.stop
 	s.mu.Unlock()
-	log, then := s.Options.Log, func() {}
+	log, then := s.log(), func() {}
 	if app == nil {
 		return "", then, errors.New("glimpsed is just starting or stopping: try again")
 	}
@@ -281,7 +290,7 @@ func (s *Supervisor) watch(ctx context.Context) {
 		}
 		now := fingerprint(loaded.Watched())
 		if now != known && now == last {
-			s.Options.Log.Info("a configuration file has changed")
+			s.log().Info("a configuration file has changed")
 			_, _ = s.Reload(ctx) // it tells the log and the diagnostics
 		}
 		last = now
@@ -336,7 +345,7 @@ func (s *Supervisor) keep(ctx context.Context, proven <-chan struct{}) {
 			continue
 		}
 		if err := s.Save(loaded); err != nil {
-			s.Options.Log.Warn("the configuration could not be kept for --last-good", "error", err)
+			s.log().Warn("the configuration could not be kept for --last-good", "error", err)
 		}
 	}
 }

@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -129,7 +128,6 @@ func (a *App) tellStats(ctx context.Context) {
 	every := a.config().Stats.Every
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
-	last := map[string]uint64{}
 	at := time.Now()
 	for {
 		select {
@@ -144,14 +142,13 @@ func (a *App) tellStats(ctx context.Context) {
 			continue
 		}
 		now := time.Now()
-		a.publish(a.encoder.Stats(a.stats(now, now.Sub(at), last)))
+		a.publish(a.encoder.Stats(a.stats(now, now.Sub(at))))
 		at = now
 	}
 }
 
-// stats gathers the device's numbers; last is how many results each camera had interval
-// ago, and is brought up to date.
-func (a *App) stats(now time.Time, interval time.Duration, last map[string]uint64) publish.Stats {
+// stats gathers the device's numbers, interval after the last time.
+func (a *App) stats(now time.Time, interval time.Duration) publish.Stats {
 	state := a.mqtt.State()
 	s := publish.Stats{
 		At: now, Uptime: now.Sub(a.began),
@@ -169,17 +166,13 @@ func (a *App) stats(now time.Time, interval time.Duration, last map[string]uint6
 		held := len(reasons) > 0
 		s.Throttled = &held
 	}
-	results := make(map[string]uint64, len(last))
 	for _, c := range a.all() {
 		status := c.source().Status()
 		one := c.pipeline.stats()
 		one.Camera, one.Dropped, one.Stale = c.name, status.Dropped, status.Stale
-		// A camera may have gone and come back under its name.
-		one.FPS = float64(one.Results-min(last[c.name], one.Results)) / interval.Seconds()
-		results[c.name] = one.Results
+		one.FPS = float64(one.Results-c.counted) / interval.Seconds()
+		c.counted = one.Results
 		s.Cameras = append(s.Cameras, one)
 	}
-	clear(last)
-	maps.Copy(last, results)
 	return s
 }

@@ -74,21 +74,18 @@ func (h *hooks) Publish(ctx context.Context, m publish.Message) (publish.Ack, er
 	if m.Kind != publish.KindEvent {
 		return publish.Completed(nil), nil
 	}
-	all := h.list()
-	to := make(publish.Fanout, len(all))
-	for i, one := range all {
-		to[i] = one.Publisher
-	}
-	return to.Publish(ctx, m)
+	return h.fanout().Publish(ctx, m)
 }
 
 // Close implements publish.Publisher.
-func (h *hooks) Close(ctx context.Context) error {
+func (h *hooks) Close(ctx context.Context) error { return h.fanout().Close(ctx) }
+
+func (h *hooks) fanout() publish.Fanout {
 	var to publish.Fanout
 	for _, one := range h.list() {
 		to = append(to, one.Publisher)
 	}
-	return to.Close(ctx)
+	return to
 }
 
 // faults are why events don't arrive.
@@ -102,7 +99,7 @@ func (h *hooks) faults() []string {
 	return out
 }
 
-// done waits for those that were told to end.
+// done has a channel for each that runs, closed when it has ended.
 func (h *hooks) done() []<-chan struct{} {
 	var out []<-chan struct{}
 	for _, one := range h.list() {

@@ -39,27 +39,19 @@ SIGHUP or "glimpsed config reload" has it take on a changed configuration. One t
 and on the topic diagnostics, and everything goes on as it was. With --last-good that goes for the start too.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			opts, err := source.options()
+			if err != nil {
+				return err
+			}
 			logs := &logs{w: cmd.ErrOrStderr()}
 			s := &daemon.Supervisor{
 				Options:  daemon.Options{Frames: frames, Version: buildVersion(), Log: logs.use(config.Log{})},
-				Load:     source.load,
+				Load:     func() (*config.Loaded, error) { return config.Load(opts) },
 				OnConfig: logs.configured,
 			}
 			if lastGood {
-				s.LastGood = func() (*config.Loaded, time.Time, error) {
-					opts, err := source.options()
-					if err != nil {
-						return nil, time.Time{}, err
-					}
-					return config.LoadLastGood(opts)
-				}
-				s.Save = func(l *config.Loaded) error {
-					opts, err := source.options()
-					if err != nil {
-						return err
-					}
-					return l.SaveLastGood(opts)
-				}
+				s.LastGood = func() (*config.Loaded, time.Time, error) { return config.LoadLastGood(opts) }
+				s.Save = func(l *config.Loaded) error { return l.SaveLastGood(opts) }
 			}
 			ctx, stop := stopSignals(cmd.Context(), func() {
 				_, _ = s.Reload(cmd.Context()) // it tells the log
@@ -71,7 +63,7 @@ and on the topic diagnostics, and everything goes on as it was. With --last-good
 				s.Options.Print = &reader{w: cmd.OutOrStdout(), gone: stop}
 				s.OnStart = func(app *daemon.App) { sayTopics(cmd, app) }
 			}
-			err := s.Run(ctx)
+			err = s.Run(ctx)
 			if errors.Is(err, daemon.ErrRestart) {
 				logs.current().Info("starting anew")
 				err = startAnew()
